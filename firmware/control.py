@@ -1,0 +1,250 @@
+# The tick: every 10 ms, one synchronous pass from sensors to relays. It waits for nothing, allocates nothing, and it
+# alone talks to both buses and the pins. The three places where something leaves are here, each behind the gate.
+from firmware.faults import (
+    EMERGENCY,
+    F_CAN_CAR,
+    F_CAN_CONVERTER,
+    F_GATE_REFUSED,
+    NO_FAULT,
+    STOP,
+)
+from firmware.signals import OUT_AUX, OUT_D1, OUT_D2, OUT_HEARTBEAT, OUT_LOCK
+from firmware.station import (
+    C_GATE_DISCHARGE_OK,
+    C_GATE_FLOOR_permille,
+    C_GATE_REFUSED,
+    C_GATE_SOC_LOW_permille,
+    C_GATE_WHY,
+    C_PHASE,
+    EV_PHASE,
+    K_CAR_STATE,
+    K_CONVERTER_STATE,
+    K_FAULT,
+    K_GAP_MAX_ms,
+    K_LATE,
+    K_NOW_ms,
+    K_OUTPUTS,
+    K_QUIET,
+    K_SEVERITY,
+    K_STAGE,
+    K_TICKS,
+    P_DIRECTION,
+    S_BUTTON,
+    S_CURRENT_dA,
+    S_PLUGGED,
+)
+from firmware.units import TICKS_MASK, UNKNOWN, age_ms
+from firmware.wishes import SOURCES, W_FLOOR_permille, W_STOP
+from micropython import const
+
+TICK_ms = const(10)
+_FRAMES_A_TICK = const(8)  # bounds the tick: a flooded bus is read over several ticks, and its controller drops
+_EXT = const(2)  # machine.CAN FLAG_EXT_ID
+_RTR = const(1)  # machine.CAN FLAG_RTR
+_BUS_OFF = const(4)
+
+
+class Control:
+    def __init__(self, fw):
+        # fw: the assembled rooms (main.assemble), one attribute each.
+        self.io = fw.io
+        self.car_can = fw.car_can
+        self.converter_can = fw.converter_can
+        self.gate = fw.gate
+        self.sense = fw.sense
+        self.session = fw.session
+        self.arbiter = fw.arbiter
+        self.limits = fw.limits
+        self.stage = fw.stage
+        self.driver = fw.driver
+        self.energy = fw.energy
+        self.station = fw.station
+        self.wishes = fw.wishes
+        self.faults = fw.faults
+        self.rtc = fw.rtc
+        self._received = [0, memoryview(bytearray(8)), 0, 0]
+        self._last = UNKNOWN
+        self._phase = UNKNOWN
+        self._button = 0
+        self._stop_asked = 0
+        self._stops = [0] * SOURCES
+        self._plugged = 0
+        self._beat = 0
+        self._refused = 0
+        self._keep = 0
+
+    def tick(self, now):
+        self._observe(now)
+        stop = self._judge(now)
+        station = self.station
+        severity = self.faults.severity
+        want = self.session.want
+        stage = self.stage
+        self.arbiter.step(now)
+        self.limits.step(now, want, stage.reached, severity)
+        self.session.step(now, stage.reached, station.power.now[P_DIRECTION], stop)
+        stage.step(now, want)
+        self.driver.step(now, stage.order)
+        self._send(now)
+        self._energise(now, want)
+        self.energy.step(now)
+        self._tell(now)
+
+    # --- in ---
+    def _observe(self, now):
+        fresh = self.io.sample()
+        self.gate.observe_inputs(self.io.inputs, fresh, now)
+        self.sense.step(self.io.inputs, fresh, now)
+        self._receive_car(now)
+        self._receive_converter(now)
+        self.wishes.take(now)
+        self.gate.step(now)
+
+    def _receive_car(self, now):
+        received = self._received
+        can = self.car_can
+        for _ in range(_FRAMES_A_TICK):
+            if can.recv(received) is None:
+                return
+            if not received[2] & _RTR:
+                ext = 1 if received[2] & _EXT else 0
+                self.gate.observe_car(received[0], ext, received[1], now)
+                self.session.receive(received[0], ext, received[1], now)
+
+    def _receive_converter(self, now):
+        received = self._received
+        can = self.converter_can
+        for _ in range(_FRAMES_A_TICK):
+            if can.recv(received) is None:
+                return
+            if not received[2] & _RTR:
+                ext = 1 if received[2] & _EXT else 0
+                self.gate.observe_converter(received[0], ext, received[1], now)
+                self.driver.receive(received[0], ext, received[1], now)
+
+    # --- what follows from it ---
+    def _judge(self, now):
+        # 0 go on, 1 stop normally, 2 at once.
+        gate = self.gate
+        faults = self.faults
+        if gate.trip != NO_FAULT:
+            faults.set(gate.trip, 0, now)
+        for source in range(SOURCES):
+            wish = self.wishes.taken[source]
+            gate.raise_floor(source, wish[W_FLOOR_permille])
+            if wish[W_STOP] != self._stops[source]:
+                self._stops[source] = wish[W_STOP]
+                self._stop_asked = 1
+        self._plug_and_button(now)
+        self._gate_facts(now)
+        if faults.severity >= EMERGENCY or gate.off_needed:
+            return 2
+        return 1 if faults.severity >= STOP or self._stop_asked else 0
+
+    def _plug_and_button(self, now):
+        sense = self.station.sense.now
+        plugged = sense[S_PLUGGED]
+        if self._plugged and not plugged:
+            self._stop_asked = 0
+            self.faults.replugged(now)
+            self.gate.replugged(now)
+        self._plugged = plugged
+        pressed = sense[S_BUTTON] == 1
+        if pressed and not self._button:
+            self._stop_asked = 1
+        self._button = pressed
+
+    def _gate_facts(self, now):
+        car = self.station.car.now
+        gate = self.gate
+        car[C_GATE_SOC_LOW_permille] = gate.soc_low_permille
+        car[C_GATE_FLOOR_permille] = gate.floor_permille
+        car[C_GATE_DISCHARGE_OK] = gate.discharge_ok
+        car[C_GATE_WHY] = gate.why
+        car[C_GATE_REFUSED] = gate.refused
+        if gate.refused != self._refused:
+            self._refused = gate.refused
+            self.faults.set(F_GATE_REFUSED, gate.refused_id, now)
+
+    # --- out: the only call sites of send and write ---
+    def _send(self, now):
+        driver = self.driver
+        frame = driver.poll(now)
+        while frame is not None:
+            if self.gate.vet_converter(frame.id, frame.ext, frame.data, now) and self._leaves(
+                self.converter_can, frame, F_CAN_CONVERTER, now
+            ):
+                driver.sent(frame, now)
+                self.gate.left_converter(frame.id, frame.ext, frame.data, now)
+            frame = driver.poll(now)
+        session = self.session
+        frame = session.poll(now)
+        while frame is not None:
+            if self.gate.vet_car(frame.id, frame.ext, frame.data, now) and self._leaves(
+                self.car_can, frame, F_CAN_CAR, now
+            ):
+                session.sent(frame, now)
+                self.gate.left_car(frame.id, frame.ext, frame.data, now)
+            frame = session.poll(now)
+
+    def _leaves(self, can, frame, fault, now):
+        try:
+            return can.send(frame.id, frame.data, _EXT if frame.ext else 0) is not None
+        except OSError:
+            self.faults.set(fault, frame.id & 0xFFFF, now)
+            return False
+
+    def _energise(self, now, want):
+        mask = self.stage.relays
+        if want.lock:
+            mask |= OUT_LOCK
+        if want.aux:
+            mask |= OUT_AUX
+        if want.d1:
+            mask |= OUT_D1
+        if want.d2:
+            mask |= OUT_D2
+        self._beat ^= OUT_HEARTBEAT
+        mask = self.gate.vet_outputs(mask, now) & ~OUT_HEARTBEAT | self._beat
+        self.io.write(mask)
+        self.station.control.now[K_OUTPUTS] = mask
+
+    # --- what services may know ---
+    def _tell(self, now):
+        station = self.station
+        control = station.control.now
+        gap = age_ms(now, self._last) if self._last != UNKNOWN else TICK_ms
+        self._last = now
+        control[K_TICKS] = (control[K_TICKS] + 1) & TICKS_MASK
+        if gap > control[K_GAP_MAX_ms]:
+            control[K_GAP_MAX_ms] = gap
+        if gap >= 2 * TICK_ms:
+            control[K_LATE] += 1
+        control[K_FAULT] = self.faults.worst
+        control[K_SEVERITY] = self.faults.severity
+        control[K_STAGE] = self.stage.reached.mode
+        control[K_NOW_ms] = now
+        current = station.sense.now[S_CURRENT_dA]
+        control[K_QUIET] = 1 if self.stage.reached.open or -10 < current < 10 else 0
+        phase = station.car.now[C_PHASE]
+        if phase != self._phase:
+            self._phase = phase
+            station.events.put(EV_PHASE, phase, 0, now)
+        self._slowly(now)
+        station.publish()
+
+    def _slowly(self, now):
+        # Once a second: what may cost more.
+        self._keep += 1
+        if self._keep < 100:
+            return
+        self._keep = 0
+        control = self.station.control.now
+        control[K_CAR_STATE] = self.car_can.state()
+        control[K_CONVERTER_STATE] = self.converter_can.state()
+        if control[K_CAR_STATE] == _BUS_OFF:
+            self.car_can.restart()
+        if control[K_CONVERTER_STATE] == _BUS_OFF:
+            self.converter_can.restart()
+        if self.gate.save(self.rtc.image):
+            self.rtc.save()

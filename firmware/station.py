@@ -1,0 +1,280 @@
+# The seam: what is true now. Control writes, services read. Each record is an array of fixed slots; control works on
+# `record.now` freely during its tick and publishes one record a tick under a sequence number; services read a whole
+# copy with `record.read(into)`. Slots never change after start.
+from array import array
+
+from micropython import const
+
+from firmware.units import TICKS_MASK, UNKNOWN
+
+# Record `sense`: the board's own sensors (writer: sense). Voltages of the board itself, sign + charges the car.
+S_AGE_ms = const(0)  # age of the newest whole sample
+S_LINK_dV = const(1)
+S_INLET_dV = const(2)
+S_CURRENT_dA = const(3)
+S_CC1_mV = const(4)
+S_TEMP1_dC = const(5)
+S_TEMP2_dC = const(6)
+S_CONTACTOR = const(7)  # feedback: 1 closed
+S_ESTOP = const(8)
+S_BUTTON = const(9)
+S_LOCKED = const(10)
+S_PERMISSION = const(11)
+S_PLUGGED = const(12)  # CC1 in its window, debounced: 1
+SENSE_SLOTS = const(13)
+
+# Record `car` (writer: the vehicle session; the C_GATE_ slots are copied from the gate by control).
+C_AGE_ms = const(0)  # age of the newest valid message of this session
+C_PHASE = const(1)  # PH_...
+C_PROTOCOL = const(2)  # PROTO_...
+C_SOC_permille = const(3)  # as the car reports it
+C_SOC_STEP_permille = const(4)  # resolution of that report
+C_VOLTAGE_dV = const(5)  # as the car measures it
+C_CURRENT_dA = const(6)  # as the car measures it, house sign
+C_VOLTAGE_MAX_dV = const(7)  # never exceed
+C_VOLTAGE_MIN_dV = const(8)  # discharge no lower than this; UNKNOWN: not told
+C_DEMAND_dV = const(9)  # what it asks for now
+C_CHARGE_dA = const(10)  # magnitude that the car accepts now, charging
+C_DISCHARGE_dA = const(11)  # magnitude that the car accepts now, discharging; 0: none
+C_CAN_DISCHARGE = const(12)  # 1: discharge was offered completely in this session
+C_FLOOR_permille = const(13)  # the car's own floor; UNKNOWN: not told
+C_CAPACITY_Wh = const(14)
+C_TEMP_MAX_dC = const(15)
+C_PAUSED = const(16)  # 1: the car pauses
+C_REMAINING_min = const(17)
+C_STOP_REASON = const(18)  # fault code (firmware.faults) or 0 why this session stops or stopped
+C_SESSION = const(19)  # number of this plug-in since boot
+C_GATE_SOC_LOW_permille = const(20)
+C_GATE_FLOOR_permille = const(21)  # effective floor
+C_GATE_DISCHARGE_OK = const(22)  # 1: the gate allows discharge by floor and trust in the SOC
+C_GATE_WHY = const(23)  # R_... why not
+C_GATE_REFUSED = const(24)  # frames and relay combinations refused since boot
+CAR_SLOTS = const(25)
+
+# Record `converter` (writer: the converter driver). As reported by the modules.
+V_AGE_ms = const(0)  # age of the newest reply
+V_MODULES = const(1)
+V_ON = const(2)  # 1 on, 0 off, UNKNOWN
+V_MODE = const(3)  # +1 rectifier (charges), -1 inverter (discharges), UNKNOWN: reported and echoed
+V_VOLTAGE_dV = const(4)
+V_CURRENT_dA = const(5)  # house sign
+V_POWER_AC_W = const(6)  # house sign, at the AC side
+V_MAX_dV = const(7)
+V_MIN_dV = const(8)
+V_MAX_dA = const(9)
+V_RATED_W = const(10)
+V_STATUS = const(11)  # status bits as the maker gives them, 24 bits
+V_FAULT = const(12)  # fault code or 0
+V_READY = const(13)  # 1: counted, capabilities known, no fault
+V_TEMP_dC = const(14)
+V_MODE_SET = const(15)  # the mode last commanded and echoed
+CONVERTER_SLOTS = const(16)
+
+# Record `power`: what flows and why (writers: arbiter, limits, stage.run). AC powers at the meter, DC toward the car.
+P_SOURCE = const(0)  # the wish that counts: SRC_... or UNKNOWN
+P_SERIAL = const(1)  # its serial
+P_WANTED_W = const(2)  # what it asks, AC
+P_APPLIED_W = const(3)  # what is allowed of it, AC (the target of the ramp)
+P_REASON = const(4)  # R_...: the limit that binds the wish, R_NONE if none
+P_TARGET_dA = const(5)  # DC current commanded now, house sign
+P_CHARGE_MAX_W = const(6)  # limit now, AC, magnitude
+P_CHARGE_WHY = const(7)
+P_DISCHARGE_MAX_W = const(8)
+P_DISCHARGE_WHY = const(9)
+P_DIRECTION = const(10)  # +1 charge, -1 discharge, 0: what is asked of the car
+P_CHARGE_MAX_dA = const(11)  # the same limits, DC
+P_DISCHARGE_MAX_dA = const(12)
+P_AGGREGATOR_SERIAL = const(13)  # the newest aggregator serial that control has judged
+POWER_SLOTS = const(14)
+
+# Record `grid`: at the meter (writer: energy). Until a meter is fitted, the converter's AC readings.
+G_AGE_ms = const(0)
+G_POWER_W = const(1)  # house sign
+G_IMPORT_Wh = const(2)  # since boot, monotonic
+G_EXPORT_Wh = const(3)
+G_FREQUENCY_mHz = const(4)
+G_VOLTAGE_dV = const(5)
+GRID_SLOTS = const(6)
+
+# Record `control` (writer: control).
+K_TICKS = const(0)  # wraps at 2^30
+K_LATE = const(1)  # ticks that began more than 10 ms late
+K_GAP_MAX_ms = const(2)
+K_FAULT = const(3)  # the worst active fault, 0 none
+K_SEVERITY = const(4)
+K_STAGE = const(5)  # stage mode, firmware.stage
+K_OPENINGS = const(6)
+K_OPENED_UNDER_LOAD = const(7)
+K_OUTPUTS = const(8)  # OUT_... as last written
+K_QUIET = const(9)  # 1: services may write flash or do TLS now
+K_RESET_CAUSE = const(10)
+K_CAR_STATE = const(11)  # CAN controller states
+K_CONVERTER_STATE = const(12)
+K_NOW_ms = const(13)
+CONTROL_SLOTS = const(14)
+
+# Phases of a session, the same words for every protocol.
+PH_IDLE = const(0)  # nothing plugged in
+PH_PLUGGED = const(1)  # plugged in, locking, auxiliary supply on
+PH_HANDSHAKE = const(2)
+PH_INSULATION = const(3)
+PH_IDENTIFY = const(4)
+PH_CONFIGURE = const(5)
+PH_PRECHARGE = const(6)
+PH_CHARGE = const(7)  # running, direction charge or none
+PH_DISCHARGE = const(8)  # running, direction discharge
+PH_PAUSE = const(9)
+PH_STOPPING = const(10)
+PH_STATISTICS = const(11)
+PH_WELD_CHECK = const(12)
+PH_BLEED = const(13)
+PH_ENDED = const(14)  # safe, waiting for unplug
+PH_FAULT = const(15)  # ended by a fault, waiting for unplug
+PH_RETRY = const(16)
+PHASE_NAMES = (
+    "idle", "plugged", "handshake", "insulation", "identify", "configure", "precharge", "charge", "discharge", "pause",
+    "stopping", "statistics", "weld_check", "bleed", "ended", "fault", "retry",
+)  # fmt: skip
+
+PROTO_NONE = const(0)
+PROTO_GBT27930_2015 = const(1)
+PROTO_GBT27930_V112 = const(2)  # 2015 with the V1.12 trial discharge messages, offered and answered
+PROTO_CHADEMO = const(3)
+
+# Why a power is not what was wished: the limit that binds.
+R_NONE = const(0)
+R_NO_WISH = const(1)  # no live wish: the station holds 0 W
+R_NO_SESSION = const(2)  # no car, or not ready for power
+R_STOPPING = const(3)
+R_FAULT = const(4)
+R_FLOOR = const(5)  # the state of charge is at the floor
+R_SOC_DOUBT = const(6)  # the car's state of charge is not believed
+R_CAR_NO_DISCHARGE = const(7)  # the car did not offer discharge in this session
+R_CAR_CURRENT = const(8)  # what the car accepts
+R_CAR_VOLTAGE = const(9)
+R_CAR_PAUSE = const(10)
+R_CONVERTER = const(11)  # rating or derating of the converter
+R_BOARD = const(12)  # rating of the station's own parts
+R_SITE = const(13)  # the installer's limit
+R_AGGREGATOR = const(14)  # the aggregator's limit
+R_OWNER = const(15)
+R_TEMPERATURE = const(16)
+R_FULL = const(17)  # the car takes no more
+R_TURNING = const(18)  # changing direction
+R_GRID = const(19)
+REASON_NAMES = (
+    "none", "no_wish", "no_session", "stopping", "fault", "floor", "soc_doubt", "car_no_discharge", "car_current",
+    "car_voltage", "car_pause", "converter", "board", "site", "aggregator", "owner", "temperature", "full", "turning",
+    "grid",
+)  # fmt: skip
+
+# Ring of events, control -> services.
+E_CODE = const(0)  # fault code (firmware.faults), or EV_PHASE
+E_STATE = const(1)  # 1 raised, 0 cleared; for EV_PHASE the new phase
+E_DATA = const(2)
+E_AT = const(3)  # ticks
+EVENT_SLOTS = const(4)
+EV_PHASE = const(0)  # code 0 is no fault: a change of phase
+_EVENTS = const(32)
+_TRIES = const(4)
+
+
+class Record:
+    def __init__(self, slots):
+        self.now = array("i", [UNKNOWN] * slots)  # control's own; nobody else touches it
+        self._published = array("i", [UNKNOWN] * slots)
+        self._seq = array("i", [0])
+
+    def publish(self):
+        seq, now, published = self._seq, self.now, self._published
+        seq[0] = (seq[0] + 1) & TICKS_MASK
+        for slot in range(len(now)):
+            published[slot] = now[slot]
+        seq[0] = (seq[0] + 1) & TICKS_MASK
+
+    def read(self, into):
+        # A whole copy into the reader's own array. False: the writer was faster each time; `into` may be torn then, so
+        # readers keep two arrays and swap only on True (see Reader).
+        seq, published = self._seq, self._published
+        for _ in range(_TRIES):
+            before = seq[0]
+            if before & 1:
+                continue
+            for slot in range(len(published)):
+                into[slot] = published[slot]
+            if seq[0] == before:
+                return True
+        return False
+
+
+class Reader:
+    # A service's view of one record: `values` is always whole, at worst one poll old.
+    def __init__(self, record):
+        self._record = record
+        self.values = array("i", record._published)
+        self._spare = array("i", record._published)
+
+    def refresh(self):
+        if not self._record.read(self._spare):
+            return False
+        self.values, self._spare = self._spare, self.values
+        return True
+
+
+class Events:
+    # A ring with one writer and one reader. What the reader did not fetch in time is counted, not hidden.
+    def __init__(self):
+        self._slots = array("i", [0] * (_EVENTS * EVENT_SLOTS))
+        self._written = array("i", [0])  # by control
+        self._read = array("i", [0])  # by services
+        self.lost = array("i", [0])
+
+    def put(self, code, state, data, now):
+        written = self._written[0]
+        if ((written - self._read[0]) & TICKS_MASK) >= _EVENTS:
+            self.lost[0] += 1
+            return
+        at = (written % _EVENTS) * EVENT_SLOTS
+        slots = self._slots
+        slots[at + E_CODE] = code
+        slots[at + E_STATE] = state
+        slots[at + E_DATA] = data
+        slots[at + E_AT] = now
+        self._written[0] = (written + 1) & TICKS_MASK
+
+    def get(self, into):
+        # The oldest event into a list or array of EVENT_SLOTS; False if there is none.
+        read = self._read[0]
+        if read == self._written[0]:
+            return False
+        at = (read % _EVENTS) * EVENT_SLOTS
+        for slot in range(EVENT_SLOTS):
+            into[slot] = self._slots[at + slot]
+        self._read[0] = (read + 1) & TICKS_MASK
+        return True
+
+
+class Station:
+    def __init__(self):
+        self.sense = Record(SENSE_SLOTS)
+        self.car = Record(CAR_SLOTS)
+        self.converter = Record(CONVERTER_SLOTS)
+        self.power = Record(POWER_SLOTS)
+        self.grid = Record(GRID_SLOTS)
+        self.control = Record(CONTROL_SLOTS)
+        self.events = Events()
+        self._records = (self.sense, self.car, self.converter, self.power, self.grid, self.control)
+        self._turn = 0
+        for record in (self.power, self.grid, self.control):
+            for slot in range(len(record.now)):
+                record.now[slot] = 0
+        self.publish_all()
+
+    def publish(self):
+        # One record a tick: each is at most 60 ms old, and the tick stays short.
+        self._records[self._turn].publish()
+        self._turn = (self._turn + 1) % len(self._records)
+
+    def publish_all(self):
+        for record in self._records:
+            record.publish()
