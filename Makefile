@@ -1,0 +1,68 @@
+# Sluice: every door of the project. `make help` lists them.
+#
+# Each target first lets .ci/bootstrap.py fetch what is missing into build/ (about a minute the first time, a blink
+# afterwards). Nothing is written outside this folder: tools that would keep a cache at home are told to keep it here.
+
+SCENARIO ?= evening
+VEHICLE  ?= gbt27930
+ARGS     ?=
+PYTHON   ?= python3
+
+RUN := build/venv/bin/python
+export PYTHONPYCACHEPREFIX := $(CURDIR)/build/pycache
+export MPLCONFIGDIR := $(CURDIR)/build/matplotlib
+export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/build/hypothesis
+
+.DEFAULT_GOAL := help
+.PHONY: help run scenarios test soak perf size mutants lint image bootstrap bootstrap-perf clean distclean
+
+help: ## show this list
+	@echo "Sluice: firmware for a bidirectional DC charging station. Targets:"
+	@echo
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
+		printf '  make %-10s %s\n' "$$name" "$$text"; done
+	@echo
+	@echo "Variables: SCENARIO ($(SCENARIO)), VEHICLE ($(VEHICLE)), ARGS (handed on), PYTHON ($(PYTHON), 3.11 or newer)."
+
+run: bootstrap ## play a session live: SCENARIO=evening VEHICLE=gbt27930; results in build/run/
+	@$(RUN) -m hw_tests.bench run $(SCENARIO) --vehicle $(VEHICLE) $(ARGS)
+
+scenarios: bootstrap ## play every scenario live, one after the other
+	@$(RUN) -m hw_tests.bench scenarios $(ARGS)
+
+test: bootstrap ## all tests that need no board, on CPython and on MicroPython; under 10 minutes
+	@$(RUN) -m host_tests $(ARGS)
+
+soak: bootstrap ## 24 hours of a station's life in virtual time
+	@$(RUN) -m hw_tests.bench soak $(ARGS)
+
+perf: bootstrap-perf ## time of the control tick per state, as an ESP32 would take it
+	@$(RUN) -m host_tests.perf $(ARGS)
+
+size: bootstrap ## bytes that each package takes, and the heap that is left
+	@$(RUN) -m host_tests.size $(ARGS)
+
+mutants: bootstrap ## break the safety code on purpose, line by line; every survivor must be explained
+	@$(RUN) -m host_tests.mutants $(ARGS)
+
+lint: bootstrap ## ruff, and types: the firmware against MicroPython's stubs, the rest against CPython
+	@$(RUN) .ci/lint.py
+
+image: bootstrap ## compile what goes onto the board into build/board/
+	@$(RUN) .ci/image.py
+
+clean: ## remove results and caches, keep what was downloaded
+	@rm -rf build/board build/run build/pycache build/matplotlib build/hypothesis build/mypy build/ruff \
+		build/pytest build/coverage build/test build/perf build/mutants
+
+distclean: ## remove everything that is not the repository's
+	@rm -rf build lib/umqtt
+
+bootstrap:
+	@command -v $(PYTHON) >/dev/null || { \
+		echo "bootstrap: there is no $(PYTHON) here: install Python 3.11 or newer with venv (on Debian: apt install python3-venv)." >&2; \
+		exit 1; }
+	@$(PYTHON) .ci/bootstrap.py
+
+bootstrap-perf:
+	@$(PYTHON) .ci/bootstrap.py perf
