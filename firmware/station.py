@@ -85,7 +85,9 @@ P_DIRECTION = const(10)  # +1 charge, -1 discharge, 0: what is asked of the car
 P_CHARGE_MAX_dA = const(11)  # the same limits, DC
 P_DISCHARGE_MAX_dA = const(12)
 P_AGGREGATOR_SERIAL = const(13)  # the newest aggregator serial that control has judged
-POWER_SLOTS = const(14)
+P_CHARGE_RATIO_permille = const(14)  # DC power at the link per AC power at the meter, charging, as measured
+P_DISCHARGE_RATIO_permille = const(15)  # the same, discharging (over 1000)
+POWER_SLOTS = const(16)
 
 # Record `grid`: at the meter (writer: energy). Until a meter is fitted, the converter's AC readings.
 G_AGE_ms = const(0)
