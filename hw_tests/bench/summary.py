@@ -1,0 +1,67 @@
+"""summary.json: what a run came to, in figures. Physical ones are the plant's."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hw_tests.bench.director import Verdict
+from hw_tests.bench.scenario import Scenario
+
+
+def build(scenario: Scenario, verdicts: Sequence[Verdict], facts: Mapping[str, Any], phases: Sequence[str],
+          firmware: Mapping[str, Any]) -> dict[str, Any]:  # fmt: skip
+    """`firmware`: `heap_size_bytes`, `heap_free_min_bytes`, `allocated_bytes`, `version`, `word_bits`, each as far as
+    this kind of run can know it (None otherwise)."""
+    passed = all(verdict.passed for verdict in verdicts)
+    return {
+        "scenario": scenario.run_name,
+        "vehicle": scenario.vehicle,
+        "result": "pass" if passed else "fail",
+        "checks": [{"name": v.name, "pass": v.passed, "detail": v.detail} for v in verdicts],
+        "phases": list(phases),
+        "soc_start_permille": _round(facts.get("soc_start_permille")),
+        "soc_end_permille": _round(facts.get("soc_permille")),
+        "soc_min_permille": _round(facts.get("soc_min_permille")),
+        "floor_permille": scenario.station.get("floor_permille", 1000),
+        "energy_import_Wh": _round(facts.get("energy_import_Wh")),
+        "energy_export_Wh": _round(facts.get("energy_export_Wh")),
+        "gate_refused": facts.get("gate_refused"),
+        "contactor": {name: facts.get(name) for name in ("openings", "opened_under_load")},
+        "reaction": {name: _round(facts.get(name)) for name in
+                     ("marked_current_A", "to_command_ms", "to_enable_off_ms", "to_5A_ms", "to_open_ms",
+                      "open_current_A")},
+        "tick": {
+            "count": facts.get("ticks"),
+            "late": facts.get("late"),
+            "gap_max_ms": facts.get("gap_max_ms"),
+            "allocated_bytes": firmware.get("allocated_bytes"),
+        },
+        "heap": {
+            "size_bytes": firmware.get("heap_size_bytes"),
+            "free_min_bytes": firmware.get("heap_free_min_bytes"),
+        },
+        "mqtt": {name: facts.get(name) for name in ("published", "acknowledged", "lost", "reconnects")},
+        "micropython": {name: firmware.get(name) for name in ("version", "word_bits")},
+        "duration_s": _round(facts.get("t_s")),
+    }  # fmt: skip
+
+
+def write(summary: Mapping[str, Any], folder: Path) -> Path:
+    """Into `folder`/summary.json."""
+    path = folder / "summary.json"
+    path.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    return path
+
+
+def text(summary: Mapping[str, Any]) -> str:
+    """The few lines that a person reads after a run."""
+    lines = []
+    for check in summary["checks"]:
+        lines.append(f"  {'ok  ' if check['pass'] else 'FAIL'}  {check['name']}: {check['detail']}")
+    lines.append(f"{summary['scenario']}: {summary['result']} after {summary['duration_s']} s")
+    return "\n".join(lines)
+
+
+def _round(value: Any) -> Any:
+    return round(value, 2) if isinstance(value, float) else value
