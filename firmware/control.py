@@ -1,5 +1,7 @@
 # The tick: every 10 ms, one synchronous pass from sensors to relays. It waits for nothing, allocates nothing, and it
 # alone talks to both buses and the pins. The three places where something leaves are here, each behind the gate.
+from micropython import const
+
 from firmware.faults import (
     EMERGENCY,
     F_CAN_CAR,
@@ -11,18 +13,14 @@ from firmware.faults import (
 from firmware.signals import OUT_AUX, OUT_D1, OUT_D2, OUT_HEARTBEAT, OUT_LOCK
 from firmware.station import (
     C_GATE_DISCHARGE_OK,
-    C_GATE_FLOOR_permille,
     C_GATE_REFUSED,
-    C_GATE_SOC_LOW_permille,
     C_GATE_WHY,
     C_PHASE,
     EV_PHASE,
     K_CAR_STATE,
     K_CONVERTER_STATE,
     K_FAULT,
-    K_GAP_MAX_ms,
     K_LATE,
-    K_NOW_ms,
     K_OUTPUTS,
     K_QUIET,
     K_SEVERITY,
@@ -30,12 +28,15 @@ from firmware.station import (
     K_TICKS,
     P_DIRECTION,
     S_BUTTON,
-    S_CURRENT_dA,
     S_PLUGGED,
+    C_GATE_FLOOR_permille,
+    C_GATE_SOC_LOW_permille,
+    K_GAP_MAX_ms,
+    K_NOW_ms,
+    S_CURRENT_dA,
 )
 from firmware.units import TICKS_MASK, UNKNOWN, age_ms
-from firmware.wishes import SOURCES, W_FLOOR_permille, W_STOP
-from micropython import const
+from firmware.wishes import SOURCES, W_STOP, W_FLOOR_permille
 
 TICK_ms = const(10)
 _FRAMES_A_TICK = const(8)  # bounds the tick: a flooded bus is read over several ticks, and its controller drops
@@ -62,7 +63,7 @@ class Control:
         self.wishes = fw.wishes
         self.faults = fw.faults
         self.rtc = fw.rtc
-        self._received = [0, memoryview(bytearray(8)), 0, 0]
+        self._received = [0, memoryview(bytearray(8)), 0, 0]  # type: list
         self._last = UNKNOWN
         self._phase = UNKNOWN
         self._button = 0

@@ -82,7 +82,7 @@ _SELF = (F_TEMPERATURE_HIGH, F_SERVICE, F_BROKER, F_EVENTS_LOST, F_TICK_LATE, F_
 
 
 def _table(default, *rows):
-    table = bytearray([default]) * FAULTS
+    table = bytearray(bytes([default]) * FAULTS)
     for value, codes in rows:
         for code in codes:
             table[code] = value

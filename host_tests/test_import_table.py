@@ -37,7 +37,10 @@ ALLOWED = {
 # No clock, no pins and no network on the control side: time and hardware come in as arguments.
 OUTSIDE_ALLOWED = {
     "control side": {"micropython", "array", "struct", "ustruct"},
-    "services": {"micropython", "array", "struct", "json", "hashlib", "binascii", "sys", "gc", "time", "umqtt", "errno", "random", "os", "socket"},
+    "services": {
+        "micropython", "array", "struct", "json", "hashlib", "binascii", "sys", "gc", "time", "umqtt", "errno",
+        "random", "os", "socket",
+    },
 }  # fmt: skip
 CONTROL_SIDE = BASE | SEAM | CONTROL_ROOMS | {"safety", "control", "boards"}
 

@@ -1,6 +1,6 @@
 """Ages, clamps, and the wrap of the ticks at 2^30 ms. Runs on CPython and on MicroPython."""
 
-from firmware.units import AGE_MAX_ms, TICKS_MASK, UNKNOWN, Ages, after, age_ms, clamp
+from firmware.units import TICKS_MASK, UNKNOWN, AGE_MAX_ms, Ages, after, age_ms, clamp
 
 DAY_ms = 24 * 3600 * 1000
 

@@ -4,14 +4,14 @@ from firmware.units import TICKS_MASK, UNKNOWN
 from firmware.wishes import (
     SRC_AGGREGATOR,
     SRC_PLAN,
-    TTL_MAX_ms,
     W_CHARGE_MAX_W,
     W_DISCHARGE_MAX_W,
-    W_FLOOR_permille,
     W_POWER_W,
     W_SEQ,
     W_SERIAL,
     W_STOP,
+    TTL_MAX_ms,
+    W_FLOOR_permille,
     Wishes,
 )
 
