@@ -1,0 +1,232 @@
+# The running session: BCL, BCS and BSM in, CCS (and CCD) out; pause, and in the V1.12 trial the turn of direction.
+# The direction given to the stage is only ever one that the car has confirmed; every change goes through zero current.
+from micropython import const
+
+from firmware.contract import CHARGE, DISCHARGE, NEITHER
+from firmware.faults import F_CAR_FAULT, F_CAR_PAUSE_LONG, F_CAR_TIMEOUT
+from firmware.station import (
+    C_CAN_DISCHARGE,
+    C_GATE_DISCHARGE_OK,
+    C_PAUSED,
+    C_PHASE,
+    PH_CHARGE,
+    PH_DISCHARGE,
+    PH_PAUSE,
+    C_CHARGE_dA,
+    C_CURRENT_dA,
+    C_DEMAND_dV,
+    C_DISCHARGE_dA,
+    C_FLOOR_permille,
+    C_REMAINING_min,
+    C_SOC_permille,
+    C_SOC_STEP_permille,
+    C_TEMP_MAX_dC,
+    C_VOLTAGE_dV,
+    S_CURRENT_dA,
+    S_INLET_dV,
+)
+from firmware.units import TICKS_MASK, UNKNOWN
+from firmware.vehicle.gbt27930 import frames, stops
+from firmware.vehicle.gbt27930.frames import BCL, BCS, BSM, MODE_DISCHARGE
+from firmware.vehicle.gbt27930.outbox import CCS, O_CCD, O_CCS
+
+CCS_DUE = CCS
+_BCL = const(1 << 0)
+_BCS = const(1 << 1)
+_BSM = const(1 << 2)
+_BCSP = const(1 << 11)
+_NEWS = const(1 << 0 | 1 << 1 | 1 << 2 | 1 << 11)
+_PAUSE = const(1)  # s.waits: the car does not permit
+_TURN = const(2)  # the car has not confirmed the direction it was told
+_MINUTE_ms = const(60000)
+_Wh_mJ = const(3600000)
+_STEP_MAX_ms = const(200)  # of energy between two CCS; bounds the product
+
+
+def begin(s, now):
+    t, want = s.told, s.want
+    want.direction = NEITHER
+    want.charge_dA = want.discharge_dA = 0
+    want.voltage_dV = t.pack_max_dV
+    want.voltage_min_dV = t.pack_min_dV if t.pack_min_dV > 0 else 0
+    s.seen &= ~_BSM
+    _limits(s)
+    _status(s)
+
+
+def offer(s):
+    # What discharge is offered, into the facts.
+    car = s.car
+    car[C_CAN_DISCHARGE] = s.offered
+    if s.offered:
+        car[C_FLOOR_permille] = s.told.floor_permille
+        car[C_DISCHARGE_dA] = s.told.discharge_max_dA
+    else:
+        car[C_DISCHARGE_dA] = 0
+
+
+def energy(s, now, reached):
+    at, seen, settings = s.at, s.seen, s.settings
+    if (now - at[BCL]) & TICKS_MASK >= settings.bcl_ms:
+        return stops.silent(s, now)
+    if (now - at[BCS]) & TICKS_MASK >= settings.bcs_ms:
+        return stops.again(s, frames.CEM_BCS, now)
+    if reached.fault:
+        return stops.failed(s, reached.fault, now)
+    if seen & _NEWS:
+        s.seen = seen & ~_NEWS
+        if seen & _BCL:
+            _limits(s)
+        if seen & _BSM and _battery(s, now):
+            return
+        if seen & (_BCS | _BCSP):
+            _status(s)
+    _steer(s, now, reached)
+
+
+def _limits(s):
+    # BCL or BCLP. What the car takes in the direction that it does not ask for now is the most that it ever takes.
+    t, want, car = s.told, s.want, s.car
+    current_dA = t.demand_dA
+    most_dA = t.charge_max_dA
+    car[C_DEMAND_dV] = t.demand_dV
+    if t.mode == MODE_DISCHARGE:
+        want.charge_dA = 0
+        want.voltage_dV = t.pack_max_dV
+        current_dA = min(-current_dA, t.discharge_max_dA)
+        want.discharge_dA = car[C_DISCHARGE_dA] = current_dA if current_dA > 0 and s.offered else 0
+        car[C_CHARGE_dA] = most_dA if most_dA > 0 else 0
+    else:
+        want.discharge_dA = 0
+        want.voltage_dV = t.demand_dV if t.demand_dV < t.pack_max_dV else t.pack_max_dV
+        if current_dA > most_dA:
+            current_dA = most_dA
+        want.charge_dA = car[C_CHARGE_dA] = current_dA if current_dA > 0 else 0
+        car[C_DISCHARGE_dA] = t.discharge_max_dA if s.offered else 0
+
+
+def _status(s):
+    t, car = s.told, s.car
+    car[C_SOC_permille] = t.soc_permille
+    car[C_SOC_STEP_permille] = 10
+    car[C_VOLTAGE_dV] = t.voltage_dV
+    car[C_CURRENT_dA] = t.current_dA
+    car[C_REMAINING_min] = t.remaining_min
+
+
+def _battery(s, now):
+    # BSM (facts 1.4): 01 in any alarm stops; 3096 = 00 pauses; 10 is "discharge allowed" only where the trial was
+    # agreed, else "untrusted": the last one holds. 11 is not used.
+    t = s.told
+    s.car[C_TEMP_MAX_dC] = t.temp_dC
+    if t.fault:
+        s.faults.set(F_CAR_FAULT, t.fault, now)
+        stops.end(s, F_CAR_FAULT, 1, now)
+        return 1
+    permission = t.permission
+    if permission < 2 or (permission == 2 and s.v112):
+        s.permission = permission
+    if s.offered and (t.low or -1 < s.transport.cell_low_cV < t.cell_min_cV):
+        withdraw(s)
+    return 0
+
+
+def withdraw(s):
+    # No discharge in what is left of this session.
+    s.offered = 0
+    offer(s)
+
+
+def _steer(s, now, reached):
+    want, ours = s.want, s.direction
+    if s.v112 and _turn(s, now, reached):
+        return
+    permission = s.permission
+    mode = s.told.mode
+    stale = (now - s.at[BSM]) & TICKS_MASK >= s.settings.bsm_ms
+    if permission <= 0 or stale:
+        _wait(s, _PAUSE, now)
+    elif (mode == MODE_DISCHARGE) != (ours == DISCHARGE) or not mode or (permission == 2) != (ours == DISCHARGE):
+        _wait(s, _TURN if s.v112 else _PAUSE, now)
+    elif want.direction != ours or s.waits:
+        s.waits = 0
+        want.direction = ours
+        s.car[C_PAUSED] = 0
+        s.car[C_PHASE] = PH_CHARGE if ours == CHARGE else PH_DISCHARGE
+
+
+def _turn(s, now, reached):
+    # 1 while current must be zero first. Toward discharge only where it is offered and the gate allows it; away from
+    # it as soon as either is gone.
+    asked, ours = s.asked, s.direction
+    may = s.offered and s.car[C_GATE_DISCHARGE_OK] == 1
+    if ours == DISCHARGE:
+        if asked != CHARGE and may:
+            return 0
+    elif asked != DISCHARGE or not may or s.permission <= 0:
+        return 0
+    s.want.direction = NEITHER
+    s.waits = 0
+    if not reached.idle:
+        return 1
+    s.direction = -ours
+    s.told.mode = 0  # only a BCL of after this confirms
+    s.out.frames[O_CCD].data[0] = 1 if ours == CHARGE else 0
+    s.out.hurry(O_CCD, now)
+    return 0
+
+
+def _wait(s, kind, now):
+    s.want.direction = NEITHER
+    if s.waits != kind:
+        s.waits = kind
+        s.waits_at = now
+        if kind == _PAUSE and s.permission != UNKNOWN:
+            s.car[C_PAUSED] = 1
+            s.car[C_PHASE] = PH_PAUSE
+        else:
+            s.car[C_PAUSED] = 0
+            s.car[C_PHASE] = PH_CHARGE
+        return
+    waited_ms = (now - s.waits_at) & TICKS_MASK
+    if kind == _PAUSE:
+        if waited_ms >= s.settings.pause_ms:
+            s.faults.set(F_CAR_PAUSE_LONG, 0, now)
+            stops.end(s, F_CAR_PAUSE_LONG, 0, now)
+    elif waited_ms >= s.settings.turn_ms:
+        if s.direction == DISCHARGE:
+            withdraw(s)  # and back to charging
+        else:
+            s.faults.set(F_CAR_TIMEOUT, s.told.mode, now)
+            stops.end(s, F_CAR_TIMEOUT, 0, now)
+
+
+def tell(s, now):
+    # CCS, just before it leaves; and the account of the session.
+    sense = s.sense
+    voltage_dV, current_dA = sense[S_INLET_dV], sense[S_CURRENT_dA]
+    if voltage_dV == UNKNOWN or current_dA == UNKNOWN:
+        voltage_dV = current_dA = 0
+    ms = (now - s.told_at) & TICKS_MASK
+    s.told_at = now
+    s.carry_mJ += voltage_dV * current_dA // 100 * (ms if ms < _STEP_MAX_ms else _STEP_MAX_ms)
+    if s.carry_mJ >= _Wh_mJ:
+        s.carry_mJ -= _Wh_mJ
+        s.charged_Wh += 1
+    elif s.carry_mJ <= -_Wh_mJ:
+        s.carry_mJ += _Wh_mJ
+        s.discharged_Wh += 1
+    if (now - s.minute_at) & TICKS_MASK >= _MINUTE_ms:
+        s.minute_at = (s.minute_at + _MINUTE_ms) & TICKS_MASK
+        s.minutes += 1
+        if s.minutes >= s.settings.tries_back_min:
+            s.tries = 0
+    permission = 1 if s.direction == CHARGE else 2
+    if s.waits == _PAUSE:
+        if s.permission != UNKNOWN:  # before the first BSM: ready
+            permission = s.settings.pause_permission and permission
+    elif s.want.direction == NEITHER and not s.settings.turn_permission:
+        permission = 0
+    if permission == 2 and s.car[C_GATE_DISCHARGE_OK] != 1:
+        permission = 0
+    frames.ccs(s.out.frames[O_CCS].data, voltage_dV, current_dA, s.minutes, permission)

@@ -1,0 +1,244 @@
+# From the plug to closed contactors: facts 1.5 (power) and 1.6 (time-outs). One function a state; `s` is the session.
+from firmware.contract import INSULATE, MATCH, OFF, RUN
+from firmware.faults import F_CAR_INCOMPATIBLE, F_CAR_VOLTAGE_ABSENT, F_LOCK
+from firmware.station import (
+    C_PROTOCOL,
+    C_SESSION,
+    C_STOP_REASON,
+    PROTO_GBT27930_V112,
+    S_LOCKED,
+    S_PLUGGED,
+    C_CAPACITY_Wh,
+    C_SOC_permille,
+    C_SOC_STEP_permille,
+    C_VOLTAGE_dV,
+    C_VOLTAGE_MAX_dV,
+    C_VOLTAGE_MIN_dV,
+    S_INLET_dV,
+    V_MAX_dA,
+    V_MAX_dV,
+    V_MIN_dV,
+)
+from firmware.units import TICKS_MASK, UNKNOWN
+from firmware.vehicle.gbt27930 import energy, frames, stops
+from firmware.vehicle.gbt27930.frames import BCL, BCP, BCPP, BCS, BDC, BHM, BRM, BRO, READY
+from firmware.vehicle.gbt27930.outbox import CCD, CCS, CDC, CHM, CML, CMLP, CRM, CRO, CTS, O_CCD, O_CML, O_CMLP, O_CRO
+from firmware.vehicle.gbt27930.states import (
+    ACCEPT,
+    CLOSED,
+    CONFIGURE,
+    DISCHARGED,
+    ENERGY,
+    HELLO,
+    IDENTIFY,
+    IDLE,
+    INSULATION,
+    LOCKING,
+    PLUGGED,
+    PRECHARGE,
+    PROPOSE,
+)
+
+
+def idle(s, now, reached):
+    if s.sense[S_PLUGGED]:
+        # Faults that came after the plug was pulled (a pull at full power raises them then) end with this plug-in.
+        s.faults.replugged(now)
+        s.car[C_SESSION] = s.session = s.session + 1 & TICKS_MASK
+        s.car[C_STOP_REASON] = 0
+        s.forget()
+        s.go(PLUGGED, 0, now)
+
+
+def plugged(s, now, reached):
+    if not s.sense[S_PLUGGED]:
+        s.go(IDLE, 0, now)
+    elif not s.stop and (s.begin or s.settings.autostart) and s.is_off(reached):
+        s.begin = 0
+        s.want.lock = 1
+        s.want.emergency = 0
+        s.go(LOCKING, 0, now)
+
+
+def locking(s, now, reached):
+    if s.sense[S_LOCKED]:
+        s.want.aux = 1
+        if s.settings.v112:
+            s.go(PROPOSE, CDC, now)
+        else:
+            _hello(s, now)
+    elif (now - s.since) & TICKS_MASK >= s.settings.lock_ms:
+        s.faults.set(F_LOCK, 0, now)
+        stops.end(s, F_LOCK, 0, now)
+
+
+def propose(s, now, reached):
+    # V1.12: without a complete BDC in answer to our CDC this is plain 2015 charging (facts 1.8a).
+    if not s.lacks(BDC):
+        s.v112 = 1
+        s.car[C_PROTOCOL] = s.protocol = PROTO_GBT27930_V112
+        _hello(s, now)
+    elif (now - s.since) & TICKS_MASK >= s.settings.cdc_ms:
+        _hello(s, now)
+
+
+def _hello(s, now):
+    s.hello_at = now
+    s.go(HELLO, CHM, now)
+
+
+def hello(s, now, reached):
+    voltage_dV = UNKNOWN
+    if not s.lacks(BHM):
+        voltage_dV = s.told.hello_dV
+        s.car[C_VOLTAGE_MAX_dV] = voltage_dV
+    elif (now - s.since) & TICKS_MASK < s.settings.hello_ms:
+        return
+    if voltage_dV <= 0:
+        voltage_dV = s.settings.hello_blind_dV
+    want = s.want
+    want.mode = INSULATE
+    want.voltage_dV = min(voltage_dV, _most_dV(s))
+    want.deadline_ms = s.settings.crm_ms - ((now - s.hello_at) & TICKS_MASK)
+    s.go(INSULATION, CHM, now)
+
+
+def insulation(s, now, reached):
+    if reached.fault:
+        stops.failed(s, reached.fault, now)
+    elif reached.mode == INSULATE and reached.done:
+        s.want.mode = OFF
+        s.go(DISCHARGED, CHM, now)
+
+
+def discharged(s, now, reached):
+    if s.is_off(reached):
+        identification(s, now)
+
+
+def identification(s, now):
+    s.fresh()
+    s.seen = 0
+    s.transport.close()
+    s.crm(0)
+    s.go(IDENTIFY, CRM, now)
+
+
+def identify(s, now, reached):
+    if not s.lacks(BRM):
+        s.crm(READY)
+        stops.heard_again(s, now)
+        s.go(ACCEPT, CRM, now)
+    elif (now - s.since) & TICKS_MASK >= (s.settings.retry_ms if s.tries else s.settings.brm_ms):
+        stops.again(s, frames.CEM_BRM, now)
+
+
+def accept(s, now, reached):
+    if s.lacks(BCP):
+        if (now - s.since) & TICKS_MASK >= s.settings.bcp_ms:
+            stops.again(s, frames.CEM_BCP, now)
+    elif not s.v112 or not s.lacks(BCPP) or (now - s.at[BCP]) & TICKS_MASK >= s.settings.bcpp_ms:
+        _parameters(s, now)
+
+
+def _parameters(s, now):
+    t, car = s.told, s.car
+    car[C_SOC_permille] = t.soc_permille
+    car[C_SOC_STEP_permille] = 1
+    car[C_VOLTAGE_dV] = t.pack_dV
+    car[C_VOLTAGE_MAX_dV] = t.pack_max_dV
+    energy_Wh = t.energy_Wh
+    if energy_Wh <= 0 and t.capacity_dAh > 0 and t.rated_dV > 0:
+        energy_Wh = t.capacity_dAh * t.rated_dV // 100
+    car[C_CAPACITY_Wh] = energy_Wh
+    least_dV, most_dV = _least_dV(s), _most_dV(s)
+    if not least_dV <= t.pack_dV <= most_dV or t.pack_dV > t.pack_max_dV:
+        s.faults.set(F_CAR_INCOMPATIBLE, t.pack_dV & 0xFFFF, now)
+        return stops.end(s, F_CAR_INCOMPATIBLE, 0, now)
+    most_dA = s.settings.current_max_dA
+    known_dA = s.converter[V_MAX_dA]
+    if 0 < known_dA < most_dA:
+        most_dA = known_dA
+    frames.cml(s.out.frames[O_CML].data, most_dV, least_dV, most_dA, 0)
+    mask = CTS | CML
+    if s.v112:
+        frames.cml(s.out.frames[O_CMLP].data, most_dV, least_dV, -most_dA, 0)
+        mask |= CMLP
+    s.seen &= ~(1 << BRO)
+    t.ready = 0
+    s.go(CONFIGURE, mask, now)
+
+
+def configure(s, now, reached):
+    waited_ms = (now - s.since) & TICKS_MASK
+    if s.told.ready == READY:
+        s.out.frames[O_CRO].data[0] = 0
+        s.go(PRECHARGE, CRO, now)
+    elif waited_ms >= (s.settings.bro_ms if s.lacks(BRO) else s.settings.bro_ready_ms):
+        stops.again(s, frames.CEM_BRO, now)
+
+
+def precharge(s, now, reached):
+    want = s.want
+    if want.mode == MATCH:
+        if reached.fault:
+            stops.failed(s, reached.fault, now)
+        elif reached.mode == MATCH and reached.done:
+            _closed(s, now)
+        return
+    inlet_dV = s.sense[S_INLET_dV]
+    pack_dV = s.told.pack_dV
+    far_dV = inlet_dV - pack_dV if inlet_dV > pack_dV else pack_dV - inlet_dV
+    waited_ms = (now - s.since) & TICKS_MASK
+    if far_dV * 1000 <= pack_dV * s.settings.inlet_permille and _least_dV(s) <= inlet_dV <= _most_dV(s):
+        s.judge_weld = 1
+        want.voltage_dV = inlet_dV
+        want.deadline_ms = s.settings.cro_ms - waited_ms
+        want.mode = MATCH
+    elif waited_ms >= s.settings.inlet_ms:
+        s.faults.set(F_CAR_VOLTAGE_ABSENT, inlet_dV & 0xFFFF, now)
+        stops.end(s, F_CAR_VOLTAGE_ABSENT, 0, now)
+
+
+def _closed(s, now):
+    s.out.frames[O_CRO].data[0] = READY
+    mask = CRO
+    t = s.told
+    if s.v112:
+        s.out.frames[O_CCD].data[0] = 0  # charge first (facts 1.8a)
+        mask |= CCD
+        left = t.cycles_left if t.cycles_left != UNKNOWN else s.settings.cycles_unknown
+        s.offered = 1 if left > 0 and not s.lacks(BCPP) and t.discharge_max_dA > 0 else 0
+        energy.offer(s)
+        s.car[C_VOLTAGE_MIN_dV] = t.pack_min_dV
+    s.seen &= ~(1 << BCL | 1 << BCS)
+    s.go(CLOSED, mask, now)
+    s.out.hurry(O_CRO, now)
+
+
+def closed(s, now, reached):
+    waited_ms = (now - s.since) & TICKS_MASK
+    if reached.fault:
+        stops.failed(s, reached.fault, now)
+    elif not s.lacks(BCL) and not s.lacks(BCS):
+        s.want.mode = RUN
+        s.minute_at = s.told_at = now
+        energy.begin(s, now)
+        s.go(ENERGY, CCS | CCD if s.v112 else CCS, now)
+    elif s.lacks(BCL) and waited_ms >= s.settings.bcl_first_ms:
+        stops.again(s, frames.CEM_BCL, now)
+    elif waited_ms >= s.settings.bcs_ms:
+        stops.again(s, frames.CEM_BCS, now)
+
+
+# --- own limits: what the installer set, no more than the converter reports ---
+def _most_dV(s):
+    known_dV = s.converter[V_MAX_dV]
+    own_dV = s.settings.voltage_max_dV
+    return known_dV if 0 < known_dV < own_dV else own_dV
+
+
+def _least_dV(s):
+    known_dV = s.converter[V_MIN_dV]
+    own_dV = s.settings.voltage_min_dV
+    return known_dV if known_dV > own_dV else own_dV

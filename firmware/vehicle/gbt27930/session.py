@@ -1,0 +1,171 @@
+# A session by GB/T 27930-2015, the charger's side, with the V1.12 trial as an option. State and steps; what is done in
+# each state stands in handshake.py, energy.py and ending.py, the ways out in stops.py.
+from array import array
+
+from micropython import const
+
+from firmware.contract import CHARGE, NEITHER, OFF, Want
+from firmware.station import (
+    C_CAN_DISCHARGE,
+    C_PAUSED,
+    C_PHASE,
+    C_PROTOCOL,
+    C_SESSION,
+    C_STOP_REASON,
+    PH_IDLE,
+    PROTO_GBT27930_2015,
+    S_LOCKED,
+    S_PLUGGED,
+    C_AGE_ms,
+    C_CHARGE_dA,
+    C_DISCHARGE_dA,
+)
+from firmware.units import TICKS_MASK, UNKNOWN
+from firmware.vehicle.gbt27930 import ending, energy, handshake, stops
+from firmware.vehicle.gbt27930.frames import DECODE, IDS, LENGTHS, MESSAGES, TP_DT, Told
+from firmware.vehicle.gbt27930.outbox import O_CRM, Outbox
+from firmware.vehicle.gbt27930.states import BLEEDING, ENDED, ENERGY, IDENTIFY, LOCKING, PHASES
+from firmware.vehicle.gbt27930.transport import Receiver
+
+_OLD_ms = const(0x0FFFFFFF)  # an age stays here: it never wraps back to fresh
+_NEVER = const(-1)
+_LOUD = const(1 << 7 | 1 << 9)  # BST and BEM: looked at in every state of the conversation
+
+_STEPS = (
+    handshake.idle, handshake.plugged, handshake.locking, handshake.propose, handshake.hello, handshake.insulation,
+    handshake.discharged, handshake.identify, handshake.accept, handshake.configure, handshake.precharge,
+    handshake.closed, energy.energy, ending.retry, ending.stopping, ending.statistics, ending.weld, ending.bleeding,
+    ending.unlocking, ending.ended,
+)  # fmt: skip
+
+
+class Session:
+    def __init__(self, station, faults, settings):
+        self.want = Want()
+        self.protocol = PROTO_GBT27930_2015
+        self.settings = settings
+        self.faults = faults
+        self.car = station.car.now
+        self.sense = station.sense.now
+        self.converter = station.converter.now
+        self.told = Told()
+        self.transport = Receiver(settings.tp_packets)
+        self.out = Outbox(self.transport, settings)
+        self.poll = self.out.poll  # control asks the outbox itself: a call less for each frame
+        self.sent = self.out.sent
+        self.seen = 0  # bits of what has come since a state last cleared them
+        self.at = array("i", [0] * MESSAGES)  # when it came
+        self._heard_at = 0
+        self.state = 0
+        self.since = 0  # when this state began
+        self.stop = 0  # as asked of this tick
+        self.asked = NEITHER
+        self.begin = 0  # a person asked to start
+        self.session = 0
+        self.car[C_SESSION] = 0
+        self.car[C_PHASE] = PH_IDLE
+        self.car[C_STOP_REASON] = 0
+        self.forget()
+
+    def forget(self):
+        # A new session: nothing that the last car told is left.
+        car = self.car
+        for slot in range(C_SESSION):
+            if slot != C_PHASE and slot != C_STOP_REASON:
+                car[slot] = UNKNOWN
+        car[C_PAUSED] = car[C_CAN_DISCHARGE] = car[C_CHARGE_dA] = car[C_DISCHARGE_dA] = 0
+        car[C_PROTOCOL] = self.protocol = PROTO_GBT27930_2015
+        self.told.__init__()
+        self.transport.close()
+        self.heard = 0
+        self.seen = 0
+        self.reason = 0
+        self.away = 0  # the plug was pulled in mid-session
+        self.tries = 0
+        self.judge_weld = 0  # contactors were closed: check them at the end
+        self.v112 = 0  # 1: BDC answered our CDC
+        self.offered = 0  # 1: BCPP too, and cycles left
+        self.hello_at = 0
+        self.minutes = 0
+        self.charged_Wh = self.discharged_Wh = 0
+        self.carry_mJ = 0
+        self.fresh()
+
+    def fresh(self):
+        # A new identification.
+        self.told.identify()
+        self.transport.cell_low_cV = UNKNOWN
+        self.offered = 0
+        self.direction = CHARGE  # what the car was told (CCD)
+        self.permission = UNKNOWN  # BSM, trusted values only
+        self.waits = 0
+        self.waits_at = 0
+
+    def restart(self):
+        # A person asks for a session: begins one that waits (autostart off) or that has ended.
+        self.begin = 1
+
+    # --- in ---
+    def receive(self, can_id, ext, data, now):
+        message = IDS.get(can_id, _NEVER) if ext else _NEVER
+        if message < 0 or len(data) < LENGTHS[message]:
+            return
+        if message < MESSAGES:
+            DECODE[message](self.told, data)
+        elif message == TP_DT:
+            message = self.transport.packet(data, now)
+            if message < 0:
+                return
+            DECODE[message](self.told, self.transport.data)
+        else:
+            return self.transport.control(data, now)
+        self.at[message] = now
+        self.seen |= 1 << message
+        self._heard_at = now
+        self.heard = 1
+
+    # --- the tick ---
+    def step(self, now, reached, direction_asked, stop):
+        self.asked = direction_asked
+        self.stop = stop
+        if self.transport.open:
+            self.transport.step(now)
+        state = self.state
+        if LOCKING <= state <= BLEEDING:
+            sense = self.sense
+            if not sense[S_PLUGGED] and not self.away:
+                stops.pulled(self, now)
+            elif stop:
+                stops.asked(self, now, stop)
+            elif IDENTIFY <= state <= ENERGY:
+                if self.seen & _LOUD:
+                    stops.loud(self, now)
+                elif sense[S_LOCKED] == 0:
+                    stops.unlocked(self, now)
+        _STEPS[self.state](self, now, reached)
+        if self.heard:
+            age = (now - self._heard_at) & TICKS_MASK
+            if age > _OLD_ms:
+                self._heard_at = (now - _OLD_ms) & TICKS_MASK
+            self.car[C_AGE_ms] = age
+        if self.out.step(now) & energy.CCS_DUE:
+            energy.tell(self, now)
+
+    # --- for the states ---
+    def go(self, state, mask, now):
+        self.state = state
+        self.since = now
+        self.out.only(mask, now)
+        self.car[C_PHASE] = PHASES[state]
+
+    def crm(self, result):
+        self.out.frames[O_CRM].data[0] = result
+
+    def lacks(self, message):
+        return not self.seen >> message & 1
+
+    def is_off(self, reached):
+        return self.want.mode == OFF and reached.mode == OFF and reached.done
+
+    def is_running(self):
+        return LOCKING <= self.state < ENDED
