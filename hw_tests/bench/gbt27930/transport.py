@@ -32,15 +32,16 @@ class Sender:
         self.busy = False
         self.ended = ""  # of the last session: "done", "aborted" (by the peer), "timeout"
         self.pgn = 0
-        self.faults: set[str] = set()  # "lose", "repeat", "disorder", "abort", "stall", "repeat_rts" (see misbehave)
+        self.faults: set[str] = set()  # of mischief.TRANSPORT
         self.spacing_ms = spacing_ms
         self._count_in_rts = count_in_rts  # some cars put the packet count in byte 5 (log 2)
-        self._complain = complain or (lambda name, detail: None)
+        self._tell = complain
         self._packets: list[Frame] = []
         self._size = 0
         self._next = 0  # index of the next packet
         self._allowed = 0  # packets still allowed by the last CTS
         self._data_at = 0
+        self._lost = -1  # index of a packet that never leaves
         self._since = 0  # of waiting for the peer
         self._limit_ms = ANSWER_ms
         self._out: list[Frame] = []
@@ -55,6 +56,7 @@ class Sender:
         self.busy, self.ended = True, ""
         self._next = self._allowed = 0
         self._wait(now_ms, ANSWER_ms)
+        self._lost = len(chunks) // 2 if self.faults & {"lose", "lose_once"} else -1
         per_cts = len(chunks) if self._count_in_rts else 0xFF
         rts = _control(CAR_CM_ID, pgn, RTS, self._size & 0xFF, self._size >> 8, len(chunks), per_cts)
         self._out.append(rts)
@@ -71,6 +73,10 @@ class Sender:
         self._out.append(_control(CAR_CM_ID, self.pgn, ABORT, reason, 0xFF, 0xFF, 0xFF))
         self.busy = False
         self.ended = "timeout" if reason == TIMEOUT else "aborted"
+
+    def _complain(self, name: str, detail: str) -> None:
+        if self._tell is not None and not self.faults:  # what we provoke ourselves is not the peer's doing
+            self._tell(name, detail)
 
     def _wait(self, now_ms: int, limit_ms: int) -> None:
         self._since, self._limit_ms = now_ms, limit_ms
@@ -134,10 +140,12 @@ class Sender:
         packet = self._packets[index]
         if "disorder" in self.faults and len(self._packets) > 1 and index < 2:
             packet = self._packets[1 - index]
-        if not ("lose" in self.faults and index == len(self._packets) // 2):
+        if index != self._lost:
             self._out.append(packet)
             if "repeat" in self.faults:
                 self._out.append(packet)
+        elif "lose" not in self.faults:
+            self._lost = -1  # the second time it comes through
         self._next += 1
         self._allowed -= 1
         self._data_at = now_ms + self.spacing_ms
