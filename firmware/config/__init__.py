@@ -1,0 +1,160 @@
+# The configuration: a flat JSON object in one file, judged whole against points.py. One wrong point and nothing of the
+# file counts, except the station's name and the way to the broker, so that the fault can be told from afar.
+import binascii
+import hashlib
+import json
+import sys
+
+from firmware.faults import F_CONFIG, F_FLOOR_UNREADABLE
+
+_FILE_MAX = 4096
+_SECRET = "mqtt_password"  # not in the hash: 8 digits would be enough to guess it by
+
+
+class ConfigError(ValueError):
+    # Says what is wrong, where, and what to do.
+    pass
+
+
+class Config:
+    # Read like a dict. `hash` names the active set, `faults` are to be told, `message` is for the log.
+    def __init__(self, values, faults=(), message=""):
+        self._values = values
+        self.faults = faults
+        self.message = message
+        self.hash = _hash(values)
+
+    def __getitem__(self, key):
+        return self._values[key]
+
+    def __contains__(self, key):
+        return key in self._values
+
+    def get(self, key, default=None):
+        return self._values.get(key, default)
+
+    def keys(self):
+        return sorted(self._values)
+
+
+def load(path):
+    # Never fails: without a good file come the defaults, with the floor at 100 %.
+    values = {}
+    try:
+        with open(path) as file:
+            text = file.read(_FILE_MAX + 1)
+        values, error = _read(text)
+    except OSError as problem:
+        error = "cannot be read (%s): write one, docs/config.md lists every point" % problem
+    except ValueError:
+        error = "is not UTF-8 text: save it as plain text"
+    if not error:
+        return _complete(values)
+    told = {key: values[key] for key in values if key in ("site", "station") or key.startswith("mqtt_")}
+    return _complete(told, (F_CONFIG, F_FLOOR_UNREADABLE), "%s: %s" % (path, error))
+
+
+def parse(text):
+    # A Config from JSON text; ConfigError if anything is wrong.
+    values, error = _read(text)
+    if error:
+        raise ConfigError(error)
+    return _complete(values)
+
+
+def _complete(given, faults=(), message=""):
+    values = {row[0]: row[4] for row in _points()}
+    values.update(given)
+    # The declarations have served: they would take 4 KB of the heap for ever.
+    sys.modules.pop("firmware.config.points", None)
+    globals().pop("points", None)
+    return Config(values, faults, message)
+
+
+def _points():
+    from firmware.config.points import POINTS
+
+    return POINTS
+
+
+def _read(text):
+    # What is valid in it, and the first error or "".
+    if len(text) > _FILE_MAX:
+        return {}, "is longer than %d bytes: leave out what is at its default" % _FILE_MAX
+    try:
+        given = json.loads(text)
+    except (ValueError, RuntimeError):  # RuntimeError: nested without end
+        return {}, "is not JSON: check commas, quotes and braces"
+    if not isinstance(given, dict):
+        return {}, 'must be one object: {"point": value, ...}'
+    return _judge(given, text)
+
+
+def _judge(given, text):
+    # Destructive reading: every point takes its key, what is left over is an error.
+    values, error = {}, ""
+    for row in _points():
+        key = row[0]
+        if key in given:
+            value = given.pop(key)
+            wrong = _wrong(row, value) or _twice(text, key)
+            if not wrong:
+                values[key] = value
+            elif not error:
+                error = '%s"%s" %s' % (_line(text, key), key, wrong)
+    if given and not error:
+        key = sorted(given)[0]
+        error = '%s"%s" is no point of the configuration: remove it or mend its name' % (_line(text, key), key)
+    return values, error or _together(values)
+
+
+def _wrong(row, value):
+    # What is wrong with one value, with what to do; "" if nothing.
+    unit, low, high = row[1], row[2], row[3]
+    if unit == "word":
+        return "" if value in low else "must be one of: " + ", ".join(low)
+    if unit in ("name", "text"):
+        return _wrong_text(value, unit, low, high)
+    if type(value) is not int:  # a bool is no number, a float is no whole one
+        return "must be a whole number from %d to %d %s" % (low, high, unit)
+    if not low <= value <= high:
+        return "must be from %d to %d %s" % (low, high, unit)
+    return ""
+
+
+def _wrong_text(value, unit, low, high):
+    if not isinstance(value, str) or not low <= len(value) <= high:
+        return 'must be text of %d to %d characters, in "quotes"' % (low, high)
+    for char in value:
+        plain = "a" <= char <= "z" or "A" <= char <= "Z" or "0" <= char <= "9" or char in "-_."
+        if not plain and (unit == "name" or not " " <= char <= "~"):
+            return "has a character that it may not have: use " + (
+                "letters, digits, - _ ." if unit == "name" else "printable ASCII"
+            )
+    return ""
+
+
+def _together(values):
+    # Points that must fit each other.
+    derate = values.get("temperature_derate_dC")
+    stop = values.get("temperature_stop_dC")
+    if derate is not None and stop is not None and derate >= stop:
+        return '"temperature_derate_dC" must be below "temperature_stop_dC"'
+    return ""
+
+
+def _twice(text, key):
+    # JSON lets a key come twice and keeps the last: whoever reads the file sees the first.
+    quoted = '"%s"' % key
+    parts = text.split(quoted)[1:]
+    return "is given twice: keep one" if sum([part.lstrip()[:1] == ":" for part in parts]) > 1 else ""
+
+
+def _line(text, key):
+    at = text.find('"%s"' % key)
+    return "" if at < 0 else "line %d: " % (text[:at].count("\n") + 1)
+
+
+def _hash(values):
+    canonical = "".join(["%s=%s\n" % (key, values[key]) for key in sorted(values) if key != _SECRET])
+    return binascii.hexlify(hashlib.sha256(canonical.encode()).digest()[:4]).decode()

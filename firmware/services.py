@@ -1,0 +1,116 @@
+# The second thread: what may be slow, block within a deadline, fail and restart. Each service has a name, step(now),
+# which ends within 5 s, and restart(). One boundary catches what a step raises; no service takes another with it.
+import gc
+
+from micropython import const
+
+from firmware import clock as clocks
+from firmware.faults import F_SERVICE
+from firmware.journal import Journal
+from firmware.planner import Planner
+from firmware.units import age_ms
+
+_PAUSE_ms = const(20)  # over 10: a shorter sleep spins and holds the interpreter (MicroPython hazard 22)
+_WAIT_FIRST_ms = const(1000)
+_WAIT_MAX_ms = const(60000)
+_GOOD_ms = const(60000)  # after so long without failing it counts as well again
+
+
+class Kept:
+    # A service behind its boundary.
+    def __init__(self, service, number, journal, log):
+        self._service = service
+        self._number = number
+        self._journal = journal
+        self._log = log
+        self.failures = 0
+        self._since = 0  # ticks of the newest failure
+        self._wait_ms = 0
+        self._down = False
+
+    def step(self, now):
+        if self._down:
+            if age_ms(now, self._since) < self._wait_ms:
+                return
+            self._down = False
+            self._guard(now, True)
+        elif self.failures and age_ms(now, self._since) >= _GOOD_ms:
+            self.failures = 0
+            self._journal.note(F_SERVICE, 0, self._number)
+        if not self._down:
+            self._guard(now, False)
+
+    def _guard(self, now, restart):
+        try:
+            if restart:
+                self._service.restart()
+            else:
+                self._service.step(now)
+        except (OSError, ValueError, MemoryError) as error:
+            self._failed(error, now, _WAIT_FIRST_ms)
+        except Exception as error:  # a mistake of ours: told, tried again late, and the other services go on
+            self._failed(error, now, _WAIT_MAX_ms)
+
+    def _failed(self, error, now, least_ms):
+        self._wait_ms = max(least_ms, min(_WAIT_FIRST_ms << min(self.failures, 6), _WAIT_MAX_ms))
+        self.failures += 1
+        self._since = now
+        self._down = True
+        if isinstance(error, MemoryError):
+            gc.collect()
+        self._log("%s: %r; again in %d ms" % (self._service.name, error, self._wait_ms))
+        self._journal.note(F_SERVICE, 1, self._number)
+
+
+class Services:
+    def __init__(self, services, journal, ticks_ms, log):
+        self._services = services
+        self._kept = [Kept(service, number, journal, log) for number, service in enumerate(services)]
+        self._ticks_ms = ticks_ms
+        self._stop = bytearray(1)
+        self.longest_ms = 0  # the longest step so far
+
+    def step(self, now):
+        # Every service once. In lockstep the bench calls this between two ticks.
+        for kept in self._kept:
+            kept.step(now)
+
+    def run(self, sleep_ms):
+        # The thread itself.
+        while not self._stop[0]:
+            begun = self._ticks_ms()
+            self.step(begun)
+            took_ms = age_ms(self._ticks_ms(), begun)
+            if took_ms > self.longest_ms:
+                self.longest_ms = took_ms
+            sleep_ms(_PAUSE_ms)
+        for service in self._services:
+            if hasattr(service, "close"):
+                service.close()
+
+    def stop(self):
+        # From any thread; run() ends within a step.
+        self._stop[0] = 1
+
+
+def build(fw, config, read_s, ticks_ms, module, log, year=None, boot_id=None):
+    # The services of one station. read_s: the board's clock in s, counted from `year`; module: its `socket`.
+    clock = clocks.Clock(read_s, year or clocks.epoch_year())
+    journal = Journal(fw.station, config, clock)
+    if config.message:
+        log(config.message)
+    for code in config.faults:
+        journal.note(code, 1, 0)
+    services = [clock, journal, Planner(fw.station, fw.wishes, config)]
+    if config["mqtt_host"]:
+        # Loaded here and not in the thread: an import adds to what both threads see.
+        from firmware.uplink.uplink import Uplink
+
+        services.append(Uplink(fw, config, clock, journal, module, ticks_ms, log, boot_id or _boot_id()))
+    return Services(services, journal, ticks_ms, log)
+
+
+def _boot_id():
+    import os
+
+    return "%08x" % int.from_bytes(os.urandom(4), "big")

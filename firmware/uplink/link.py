@@ -1,0 +1,247 @@
+# The fence round umqtt.simple 1.3.4: it stands where that module expects `socket`, and everything umqtt reads and
+# writes goes through it. umqtt itself is unmodified; its faults are listed in docs/mqtt.md. Here
+#   - one absolute deadline covers a whole client call, whatever umqtt does to time-outs and however slowly bytes drip;
+#   - packets are framed: umqtt cannot read past one, and one that it would stumble over is taken out of its way;
+#   - a long payload is read away without ever being held;
+#   - the fixed header is remembered: umqtt's callback cannot see RETAIN and DUP;
+#   - a packet is collected and written at once: umqtt's small writes meet Nagle and the delayed acknowledgement.
+# The seam for TLS: wrap `self._socket` in connect(); it needs a non-blocking handshake and control's grant of quiet.
+from micropython import const
+
+from firmware.units import age_ms
+
+PAYLOAD_MAX = const(512)  # an order is some 150 bytes
+_CHUNK = const(256)
+_OUT = const(1400)  # 1 KB of text, a topic, headers: one packet
+_AGAIN = (11, 35, 10035)  # EAGAIN of ESP32 and Linux, macOS, Windows
+
+NOBODY = const(1)  # no kind of packet
+_PUBLISH = const(0x30)
+_PINGRESP = const(0xD0)
+PUBACK = const(0x40)
+SUBACK = const(0x90)
+_STRAY = (0x20, PUBACK, 0x50, 0x60, 0x70, SUBACK, 0xB0)  # a broker may send these, but nobody waits for them now
+
+# Where in a packet the next byte is.
+_BETWEEN = const(0)
+_HEAD = const(1)  # the first byte is read
+_LENGTH = const(2)
+_BODY = const(3)
+
+
+class LinkError(OSError):
+    pass
+
+
+class Link:
+    def __init__(self, module, ticks_ms):
+        self._module = module
+        self._ticks_ms = ticks_ms
+        self._socket = None
+        self._address = None
+        self._stale = True
+        self._out = memoryview(bytearray(_OUT))
+        self._out_length = 0
+        self._begun = 0
+        self._allowed_ms = 0
+        self.expect = NOBODY  # the kind of answer that umqtt waits for now
+        self.heard = 0  # ticks when the broker last said anything
+        self.packets = 0
+        self._reset()
+
+    def _reset(self):
+        self._in = b""
+        self._in_at = 0
+        self._out_length = 0
+        self._where = _BETWEEN
+        self._left = 0
+        self._shift = 0
+        self._polling = False
+        self._connecting = True
+        self.head = 0
+        self.oversize = 0  # length of a payload that was read away
+
+    # --- for client.py ---
+    def begin(self, allowed_ms):
+        self._begun = self._ticks_ms()
+        self._allowed_ms = allowed_ms
+
+    def resolve_anew(self):
+        # The resolver blocks without a deadline (MicroPython hazard 2), so its answer is kept until it seems wrong.
+        self._stale = True
+
+    def flush(self):
+        at, length = 0, self._out_length
+        while at < length:
+            self._socket.settimeout(self._left_ms() / 1000)
+            at += self._socket.send(self._out[at:length])
+        self._out_length = 0
+
+    def close(self):
+        self._reset()
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+
+    # --- as the module `socket` ---
+    def socket(self):
+        self.close()
+        return self
+
+    def getaddrinfo(self, host, port):
+        if self._stale:
+            module = self._module
+            try:
+                self._address = module.getaddrinfo(host, port, module.AF_INET, module.SOCK_STREAM)
+                self._stale = False
+            except OSError:
+                if self._address is None:
+                    raise
+            self.begin(self._allowed_ms)
+        return self._address
+
+    # --- as a socket ---
+    def connect(self, address):
+        self._socket = self._module.socket()
+        self._socket.settimeout(self._left_ms() / 1000)
+        self._socket.connect(address)
+        self.heard = self._ticks_ms()
+
+    def setblocking(self, blocking):
+        # umqtt does so before a poll (False) and after the first byte of a packet (True). No time-out is touched.
+        self._polling = not blocking
+        if blocking and self._where == _HEAD:
+            self._where, self._left, self._shift = _LENGTH, 0, 0
+
+    def write(self, data, length=None):
+        length = len(data) if length is None else length
+        if self._out_length + length > _OUT:
+            self.flush()
+        if length > _OUT:
+            raise LinkError("more than %d bytes in one piece" % _OUT)
+        self._out[self._out_length : self._out_length + length] = data[:length]
+        self._out_length += length
+
+    def read(self, length):
+        if length == 0:
+            return b""
+        if self._where == _BETWEEN:
+            if self._connecting and length == 4:
+                self._connecting = False
+                return self._take(4)  # CONNACK, judged by umqtt
+            return self._head_byte(length)
+        if self._where == _LENGTH:
+            return self._length_bytes(length)
+        return self._body(length)
+
+    # --- framing ---
+    def _head_byte(self, length):
+        if length != 1:
+            raise LinkError("read between packets")
+        while True:
+            if self._polling and not self._ready():
+                return None
+            byte = self._take(1)
+            self.head = byte[0]
+            kind = self.head & 0xF0
+            self.packets += 1
+            if kind in (_PUBLISH, _PINGRESP, self.expect):
+                self._where = _HEAD
+                return byte
+            if kind not in _STRAY:
+                raise LinkError("no packet begins with %02x" % self.head)
+            # A late PUBACK or the like: umqtt would leave its rest in the stream.
+            self._where, self._left, self._shift = _LENGTH, 0, 0
+            while self._where == _LENGTH:
+                self._length_bytes(1)
+            self._read_away(self._left)
+
+    def _length_bytes(self, length):
+        byte = self._take(1)
+        value = byte[0]
+        self._left |= (value & 0x7F) << self._shift
+        self._shift += 7
+        if value & 0x80:
+            if self._shift > 21 or length != 1:
+                raise LinkError("the length of a packet has no end")
+            return byte
+        self._where = _BODY if self._left else _BETWEEN
+        if length == 1:
+            return byte
+        return byte + self._body(length - 1)  # SUBACK: umqtt reads its length with the rest
+
+    def _body(self, length):
+        if length < 0 or length > self._left:
+            raise LinkError("a packet is shorter than its contents")
+        if length > PAYLOAD_MAX:
+            self.oversize = length
+            self._read_away(length)
+            return b""
+        data = self._take(length)
+        if self.head & 0xF0 == _PUBLISH and self._shift:
+            self._topic_fits(data)
+        self._eaten(length)
+        return data
+
+    def _topic_fits(self, data):
+        # The first thing read from a PUBLISH is the length of its topic. umqtt believes it and works out the rest.
+        self._shift = 0
+        self.oversize = 0
+        rest = self._left - 2 - (data[0] << 8 | data[1]) if len(data) == 2 else -1
+        if rest < (2 if self.head & 6 else 0) or self.head & 6 not in (0, 2):
+            raise LinkError("a malformed PUBLISH")
+
+    def _eaten(self, length):
+        self._left -= length
+        if not self._left:
+            self._where = _BETWEEN
+
+    def _read_away(self, length):
+        while length:
+            some = len(self._take_some(length))
+            length -= some
+            self._eaten(some)
+        if not self._left:
+            self._where = _BETWEEN
+
+    # --- bytes ---
+    def _take(self, length):
+        data = self._take_some(length)
+        while len(data) < length:
+            data += self._take_some(length - len(data))
+        return data
+
+    def _take_some(self, most):
+        if self._in_at == len(self._in):
+            self.flush()
+            self._socket.settimeout(self._left_ms() / 1000)
+            self._came(self._socket.recv(_CHUNK))
+        begin = self._in_at
+        self._in_at = min(begin + most, len(self._in))
+        return self._in[begin : self._in_at]
+
+    def _ready(self):
+        # Is there a first byte? Never waits.
+        if self._in_at < len(self._in):
+            return True
+        self._socket.setblocking(False)
+        try:
+            self._came(self._socket.recv(_CHUNK))
+        except OSError as error:
+            if error.errno not in _AGAIN or isinstance(error, LinkError):
+                raise
+            self.flush()  # PUBACKs collected while messages kept coming
+            return False
+        return True
+
+    def _came(self, data):
+        if not data:
+            raise LinkError("closed by the broker")
+        self._in, self._in_at = data, 0
+        self.heard = self._ticks_ms()
+
+    def _left_ms(self):
+        left_ms = self._allowed_ms - age_ms(self._ticks_ms(), self._begun)
+        if left_ms <= 0:
+            raise LinkError("no answer in %d ms" % self._allowed_ms)
+        return left_ms
