@@ -1,0 +1,265 @@
+# The gate: the only way out. It hears everything that comes in, with its own ears (sensed, *_rules), decodes the very
+# bytes that are about to leave and judges the combination (DESIGN rule 1). It knows no protocol: the rules say what a
+# frame means, the gate says whether it may leave now. Zero and OFF to the converter always may.
+#
+# Order of a tick: observe_*, step, vet_* and left_* for each frame, vet_outputs once.
+from micropython import const
+
+from firmware.faults import NO_FAULT, STOP, severity
+from firmware.safety import retained
+from firmware.safety.kinds import ALWAYS, CURRENT, FREE, MODE, NEVER, OFFER, ON, PERMIT, READY, SETUP, TURN, VOLTAGE
+from firmware.safety.monitors import Monitors
+from firmware.safety.sensed import Sensed
+from firmware.safety.sequence import Sequence
+from firmware.safety.soc import Soc
+from firmware.signals import OUT_CONTACTOR
+from firmware.units import TICKS_MASK, UNKNOWN
+
+_SMALL_dA = const(50)  # with no car in the circuit: charges cables, nothing else (insulation test, precharge)
+_IDLE_dA = const(10)  # the mode changes under 1 A only
+_MATCH_dV = const(100)
+# A limit that falls is followed, not jumped to: what may leave falls after it as slowly as the slowest healthy ramp,
+# 20 A/s (100 A/s once somebody stops), which begins after everybody concerned had time to hear of it.
+_GRACE_ms = const(300)
+_FOLLOW_dA_s = const(200)
+_STOP_dA_s = const(900)
+_OVERDUE_ms = const(500)  # a set-point above what may flow, for so long: nobody ramps
+_JUDGE_ms = const(100)
+_STEP_MAX_ms = const(100)  # of one tick, in the account of energy
+_ORDERLY_ms = const(15000)  # a fault that is no emergency leaves so long for a normal stop
+
+
+class Gate:
+    def __init__(self, car_rules, converter_rules, scale, board, floor_permille, image=None):
+        self.car = car_rules
+        self.converter = converter_rules
+        self.sensed = Sensed(scale)
+        self.soc = Soc(car_rules, floor_permille)
+        self.sequence = Sequence(self.sensed, car_rules, converter_rules, board)
+        self.monitors = Monitors(self.sensed, car_rules, converter_rules, self.sequence, board)
+        self._board_dA = board.RATED_dA
+        self._board_dV = board.RATED_dV
+        self.allowed_dA = 0  # magnitude that may leave now, in the direction that the converter reported
+        self.trip = NO_FAULT  # what a monitor found; control raises it
+        self.off_needed = 0  # 1: only zero and OFF, now
+        self.refused = 0  # frames and relay combinations, since boot
+        self.refused_id = 0  # the last: a CAN id, or OUT_ bits
+        self.soc_low_permille = 0
+        self.floor_permille = self.soc.floor_permille
+        self.discharge_ok = 0
+        self.why = self.soc.why
+        self.openings = 0
+        self.opened_under_load = 0
+        self._falling = 0  # 1: allowed_dA is above the limit and on its way down
+        self._fell_at = 0
+        self._excess = 0
+        self._excess_at = 0
+        self._trip_at = 0
+        self._bits = 0  # outputs refused in the last tick: counted once
+        self._last = UNKNOWN
+        self._judged_ms = 0
+        if image is not None:
+            retained.load(image, self.soc)
+
+    # --- in ---
+    def observe_inputs(self, inputs, fresh, now):
+        self.sensed.observe(inputs, fresh, now)
+
+    def observe_car(self, can_id, ext, data, now):
+        self.car.observe(can_id, ext, data, now)
+
+    def observe_converter(self, can_id, ext, data, now):
+        self.converter.observe(can_id, ext, data, now)
+
+    def step(self, now):
+        sensed, soc, sequence, monitors = self.sensed, self.soc, self.sequence, self.monitors
+        dt_ms = 0 if self._last == UNKNOWN else (now - self._last) & TICKS_MASK
+        self._last = now
+        if dt_ms > _STEP_MAX_ms:
+            dt_ms = _STEP_MAX_ms
+        self.car.step(now)
+        self.converter.step(now)
+        sequence.step(now)
+        self._account(sensed, soc, dt_ms)
+        self._allow(dt_ms, now)
+        monitors.step(now, self.allowed_dA, soc.ok)
+        if monitors.fault != self.trip:
+            self._tripped(now)
+        if self.trip:
+            self._shut(now)
+        elif sequence.shut and self._safe():
+            sequence.shut = 0
+        self.off_needed = 1 if sequence.shut or sequence.opening else 0
+        self.openings = sequence.openings
+        self.opened_under_load = sequence.opened_under_load
+
+    def _account(self, sensed, soc, dt_ms):
+        current_dA = sensed.current_dA
+        converter = self.converter
+        # With no set-point a small reading is the sensor's own offset: over weeks it would look like energy.
+        if current_dA >= _IDLE_dA or current_dA <= -_IDLE_dA or (converter.on_left and converter.current_left_dA > 0):
+            soc.add(sensed.inlet_dV, current_dA, dt_ms)
+        self._judged_ms += dt_ms
+        if self._judged_ms >= _JUDGE_ms:
+            self._judged_ms = 0
+            soc.judge(sensed.inlet_dV, current_dA)
+            self.soc_low_permille = soc.low_permille
+            self.floor_permille = soc.floor_permille
+            self.discharge_ok = soc.ok
+            self.why = soc.why
+
+    # --- how much may flow ---
+    def _limit_dA(self):
+        sensed = self.sensed
+        direction = self.converter.direction
+        if not direction or self.trip or not sensed.fresh or not sensed.plugged:
+            return 0
+        if not sensed.contactor or self.car.insulating:
+            return _SMALL_dA if direction > 0 else 0
+        if direction < 0 and not self.soc.ok:
+            return 0
+        return min(self.car.limit_dA(direction), self._board_dA)
+
+    def _allow(self, dt_ms, now):
+        limit_dA = self._limit_dA()
+        converter = self.converter
+        if limit_dA >= self.allowed_dA or self.sequence.shut or not converter.on_left:
+            self.allowed_dA = limit_dA
+            self._falling = 0
+        elif not self._falling:
+            self._falling = 1
+            self._fell_at = now
+        elif (now - self._fell_at) & TICKS_MASK >= _GRACE_ms:
+            slope_dA_s = _FOLLOW_dA_s if self.car.ready else _STOP_dA_s
+            self.allowed_dA = max(limit_dA, self.allowed_dA - slope_dA_s * dt_ms // 1000)
+        self._overdue(converter, now)
+
+    def _overdue(self, converter, now):
+        # Nothing lowers the set-point that the modules hold: a refused frame does not, so this ends in OFF.
+        if not converter.on_left or converter.current_left_dA <= self.allowed_dA:
+            self._excess = 0
+        elif not self._excess:
+            self._excess = 1
+            self._excess_at = now
+        elif (now - self._excess_at) & TICKS_MASK >= _OVERDUE_ms:
+            self.monitors.overdue()
+
+    # --- faults ---
+    def _tripped(self, now):
+        self.trip = self.monitors.fault
+        self._trip_at = now
+
+    def _shut(self, now):
+        trip = self.trip
+        sequence = self.sequence
+        if severity[trip] != STOP or (now - self._trip_at) & TICKS_MASK > _ORDERLY_ms:
+            sequence.shut = 1
+        if not self.sensed.plugged and self.monitors.quiet and self._safe():
+            self.monitors.fault = self.trip = NO_FAULT
+
+    def _safe(self):
+        return not (self.sequence.held & OUT_CONTACTOR or self.sensed.contactor or self.converter.on_left)
+
+    def replugged(self, now):
+        # Control saw the plug go. What it was told of that car ends; what is not safe yet goes on being made safe.
+        if self.sensed.plugged:
+            return
+        self.monitors.fault = self.trip = NO_FAULT
+        self.car.replugged()
+        self.soc.replugged()
+
+    # --- out ---
+    def vet_converter(self, can_id, ext, data, now):
+        converter = self.converter
+        kind = converter.judge(can_id, ext, data)
+        if kind == ALWAYS:
+            return True
+        if kind != NEVER and converter.off_left and self._converter_may(kind, converter):
+            return True
+        return self._refuse(can_id)
+
+    def _converter_may(self, kind, converter):
+        value = converter.value
+        if kind == CURRENT:
+            return value <= self.allowed_dA and not (self._falling and value > converter.current_left_dA)
+        if kind == VOLTAGE:
+            return value <= self._voltage_dV()
+        if kind == ON:
+            return self._on_may(converter)
+        if kind == MODE and value == converter.direction:
+            return True
+        if kind == MODE or kind == SETUP:
+            current_dA = self.sensed.current_dA
+            if converter.on_left or not converter.off or not self.sensed.fresh:
+                return False
+            if not -_IDLE_dA < current_dA < _IDLE_dA:
+                return False
+            return kind == SETUP or value > 0 or self.car.offered()
+        return kind == FREE
+
+    def _voltage_dV(self):
+        return min(self.car.voltage_max_dV, self._board_dV)
+
+    def _on_may(self, converter):
+        # Together with the set-points that it would bring to life.
+        sensed = self.sensed
+        if self.sequence.shut or sensed.stale or not sensed.plugged or (self.trip and not converter.on_left):
+            return False
+        if converter.current_left_dA == UNKNOWN or converter.voltage_left_dV == UNKNOWN:
+            return False
+        if converter.current_left_dA > self.allowed_dA or converter.voltage_left_dV > self._voltage_dV():
+            return False
+        if converter.direction < 0:
+            car = self.car
+            return sensed.contactor and car.offered() and converter.cutoff_left_dV >= car.voltage_min_dV
+        return converter.direction > 0
+
+    def left_converter(self, can_id, ext, data, now):
+        self.converter.left(can_id, data)
+
+    def vet_car(self, can_id, ext, data, now):
+        kind = self.car.judge(can_id, ext, data)
+        if kind == FREE or (kind != NEVER and self._car_may(kind)):
+            return True
+        return self._refuse(can_id)
+
+    def _car_may(self, kind):
+        car, sensed = self.car, self.sensed
+        if kind == OFFER:
+            return 0 <= car.value <= self._board_dV and 0 <= car.value_dA <= self._board_dA
+        if kind == TURN:
+            return car.offered()
+        if self.sequence.shut or not sensed.contactor or not sensed.plugged:
+            return False
+        if kind == PERMIT:
+            return car.ready and (car.value > 0 or car.offered())
+        apart_dV = sensed.link_dV - sensed.inlet_dV
+        return kind == READY and sensed.fresh and not self.trip and -_MATCH_dV <= apart_dV <= _MATCH_dV
+
+    def left_car(self, can_id, ext, data, now):
+        self.car.left(can_id, data, now)
+
+    def vet_outputs(self, mask, now):
+        sequence = self.sequence
+        mask = sequence.vet(mask, now)
+        bits = sequence.refused_bits
+        if bits & ~self._bits:
+            self._refuse(bits)
+        self._bits = bits
+        return mask
+
+    def _refuse(self, what):
+        self.refused = (self.refused + 1) & TICKS_MASK
+        self.refused_id = what
+        return False
+
+    # --- wishes and memory ---
+    def raise_floor(self, source, permille):
+        # A live wish of a remote party; UNKNOWN when it has none. It only ever raises.
+        self.soc.raise_floor(source, permille)
+
+    def ratchet(self, permille):
+        self.soc.ratchet(permille)
+
+    def save(self, image):
+        return retained.save(image, self.soc, self.car)

@@ -1,0 +1,51 @@
+# Listens to the packets of one sender's long messages (SAE J1939-21, facts 1.3) and puts them together. It answers
+# nothing: that is the session's part. A message counts only when every packet came, in order.
+from micropython import const
+
+_LONGEST = const(56)  # BRM, in reality 49 (facts 1.2); of longer ones only the begin is kept
+_RTS = const(0x10)
+_MASK = const(0x3FFFFFFF)
+_T1_ms = const(1250)  # silence between packets after which the message is lost
+
+
+class Transport:
+    def __init__(self):
+        self.data = bytearray(_LONGEST)
+        self.size = 0
+        self.pf = -1  # PDU format of the message under way; -1 none
+        self._next = 0
+        self._packets = 0
+        self._at = 0
+
+    def request(self, data, now):
+        # A TP.CM frame. A request to send starts anew, whatever was before; anything else of its kind ends it.
+        self.pf = -1
+        size = data[1] | data[2] << 8
+        if data[0] != _RTS or data[5] or data[7] or size < 9 or data[3] != (size + 6) // 7:
+            return
+        self.pf = data[6]
+        self.size = size
+        self._packets = data[3]
+        self._next = 1
+        self._at = now
+
+    def packet(self, data, now):
+        # The PDU format if this packet completes a message, else -1.
+        if self.pf < 0:
+            return -1
+        number = self._next
+        if data[0] != number or (now - self._at) & _MASK > _T1_ms:
+            self.pf = -1
+            return -1
+        self._at = now
+        self._next = number + 1
+        if number * 7 <= _LONGEST:
+            into = self.data
+            at = number * 7 - 8
+            for k in range(1, 8):
+                into[at + k] = data[k]
+        if number < self._packets:
+            return -1
+        pf = self.pf
+        self.pf = -1
+        return pf

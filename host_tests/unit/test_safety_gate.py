@@ -1,0 +1,19 @@
+# The gate as a whole: what a healthy session sends leaves, everything else does not.
+from firmware.signals import OUT_CONTACTOR
+from host_tests.unit.safety_rig import OFF, ON, Rig, amps, ccs
+
+
+def test_a_session_that_charges_is_never_refused():
+    rig = Rig().charging()
+    rig.tick(100)
+    assert rig.current_A == 30
+    assert rig.gate.refused == 0
+    assert rig.gate.trip == 0
+
+
+def test_a_session_that_discharges_is_never_refused():
+    rig = Rig().discharging()
+    rig.tick(100)
+    assert rig.current_A == -30
+    assert rig.gate.refused == 0
+    assert rig.gate.trip == 0
