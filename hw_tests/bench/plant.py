@@ -171,12 +171,6 @@ class Plant:
                 source_A - link_farad * (self.link_V - before_V) / dt_s - mean_V / self._link_ohm()
             )
             self.inlet_V = self.link_V - current_A * self.params.cable_ohm
-            if current_A < -0.5:
-                self._took(current_A * dt_s)
-            else:
-                self._run_As = 0.0
-                if current_A > 0.5:
-                    self.charged_As += current_A * dt_s
         else:
             f = self._factors.get(dt_ms << 5 | switches & _BLEED | 16) or self._make(dt_ms, switches & _BLEED | 16)
             source_A = self._regulate(f, self.link_V)
@@ -189,6 +183,8 @@ class Plant:
         self.pack_V = self.pack.ocv_V + car_A * self.pack.resistance_ohm
         if car_A != 0.0:
             self.pack.add(car_A * dt_s)
+        if closed:
+            self._count(self.current_A * dt_s, dt_s)
         self._meter(mean_V * source_A, dt_s)
 
     def _node(self, f: _Factors, before_V: float, source_A: float, dt_s: float) -> tuple[float, float, float]:
@@ -240,7 +236,13 @@ class Plant:
         else:
             self.export_Wh -= power_W * dt_s / 3600.0
 
-    def _took(self, charge_As: float) -> None:
+    def _count(self, charge_As: float, dt_s: float) -> None:
+        """What went through K1/K2, and at which state of charge we still took some."""
+        if charge_As > -0.5 * dt_s:
+            self._run_As = 0.0
+            if charge_As > 0.5 * dt_s:
+                self.charged_As += charge_As
+            return
         share = -charge_As / self.pack.capacity_As
         soc = self.pack.soc
         self.soc_taken += share
