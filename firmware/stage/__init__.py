@@ -1,0 +1,109 @@
+# The power path, step by step: what the session wants becomes an order to the converter and a proposal for the relays.
+# Each step is a file: begin(now), step(now, want). Whatever does not fit goes through OFF.
+from micropython import const
+
+from firmware.contract import MATCH, OFF, RUN, WELD, Order, Reached
+from firmware.faults import EMERGENCY, severity
+from firmware.signals import OUT_CONTACTOR, OUT_ENABLE
+from firmware.stage.insulate import Insulate
+from firmware.stage.match import Match
+from firmware.stage.off import Off
+from firmware.stage.run import Run
+from firmware.stage.weld import Weld
+from firmware.station import S_CONTACTOR, V_ON, P_TARGET_dA, S_CURRENT_dA
+from firmware.units import TICKS_MASK
+
+_LONGEST_ms = const(100)  # a ramp never jumps further than this after a stall of the tick
+
+
+class Stage:
+    def __init__(self, station, faults, board, config):
+        self.sense = station.sense.now
+        self.converter = station.converter.now
+        self.car = station.car.now
+        self.power = station.power.now
+        self.faults = faults
+        self.board = board
+        self.config = config
+        self.order = Order()
+        self.reached = Reached()
+        self.relays = 0
+        self.begun = 0  # when the step at work began
+        self.dt_ms = 0
+        self._last = 0
+        self._off = Off(self)
+        self._steps = (self._off, Insulate(self), Match(self), Run(self), Weld(self))  # by contract mode
+
+    def step(self, now, want):
+        sense, reached = self.sense, self.reached
+        dt_ms = (now - self._last) & TICKS_MASK
+        self.dt_ms = dt_ms if dt_ms < _LONGEST_ms else _LONGEST_ms
+        self._last = now
+        reached.open = 1 if sense[S_CONTACTOR] == 0 else 0
+        reached.idle = 1 if -10 < sense[S_CURRENT_dA] < 10 else 0
+        if want.emergency or self.faults.severity >= EMERGENCY:
+            self._at_once(now)
+        elif want.mode != reached.mode:
+            self._change(now, want)
+        elif reached.fault and reached.done and want.mode == OFF:
+            reached.fault = 0
+        self._steps[reached.mode].step(now, want)
+        # A reversed flow must never be read into a zero: the sign is that of the ordered mode.
+        order = self.order
+        self.power[P_TARGET_dA] = order.current_dA * order.mode if order.on else 0
+
+    def _change(self, now, want):
+        reached = self.reached
+        mode = want.mode
+        if reached.mode == MATCH and mode == RUN and reached.done:
+            self._begin(RUN, now)
+        elif reached.mode != OFF:
+            self._begin(OFF, now)
+        elif not reached.fault and (reached.done or mode == WELD and self._off.open):
+            self._begin(mode, now)
+
+    def _begin(self, mode, now):
+        reached = self.reached
+        reached.mode = mode
+        reached.done = 0
+        self.begun = now
+        self._steps[mode].begin(now)
+
+    def _at_once(self, now):
+        if self.reached.mode != OFF:
+            self._begin(OFF, now)
+        self._off.at_once(now)
+
+    # --- for the steps ---
+    def fail(self, code, data, now):
+        # The step could not be done: the power path goes to OFF in this tick, the session learns why.
+        self.faults.set(code, data, now)
+        self._begin(OFF, now)
+        self.reached.fault = code
+        if severity[code] >= EMERGENCY:
+            self._off.at_once(now)
+
+    def late(self, want, now, own_ms):
+        # Has the step at work used up its time? The protocol may leave less of it than the stage's own.
+        limit_ms = own_ms if not 0 < want.deadline_ms < own_ms else want.deadline_ms
+        return (now - self.begun) & TICKS_MASK >= limit_ms
+
+    def command(self, mode, voltage_dV, current_dA):
+        order = self.order
+        order.mode = mode
+        order.voltage_dV = voltage_dV
+        order.current_dA = current_dA
+        order.on = 1
+        self.relays |= OUT_ENABLE
+
+    def release(self):
+        # Zero and OFF to the converter.
+        order = self.order
+        order.current_dA = 0
+        order.on = 0
+
+    def converter_off(self):
+        return self.converter[V_ON] == 0 and self.reached.idle
+
+    def contactor(self, close):
+        self.relays = self.relays | OUT_CONTACTOR if close else self.relays & ~OUT_CONTACTOR

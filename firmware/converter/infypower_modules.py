@@ -1,0 +1,180 @@
+# What the Infypower modules of one group tell: who they are, how long each is silent, their state and what they can do.
+# Written into the converter record; several modules are one converter to the rest of the station.
+from array import array
+
+from micropython import const
+
+from firmware.contract import CHARGE, DISCHARGE
+from firmware.converter.infypower_frames import (
+    BROKEN,
+    COUNT,
+    CURRENT,
+    DC_OFF,
+    INVERTER,
+    MAX_CURRENT,
+    MAX_VOLTAGE,
+    MIN_VOLTAGE,
+    POWER_AC,
+    RATED_POWER,
+    STATUS,
+    TEMPERATURE,
+    VOLTAGE,
+    status,
+    value,
+)
+from firmware.faults import F_CONVERTER_FAULT
+from firmware.station import (
+    V_FAULT,
+    V_MODE,
+    V_MODE_SET,
+    V_MODULES,
+    V_ON,
+    V_POWER_AC_W,
+    V_RATED_W,
+    V_READY,
+    V_STATUS,
+    V_AGE_ms,
+    V_CURRENT_dA,
+    V_MAX_dA,
+    V_MAX_dV,
+    V_MIN_dV,
+    V_TEMP_dC,
+    V_VOLTAGE_dV,
+)
+from firmware.units import UNKNOWN, AGE_MAX_ms
+
+_MODULES = const(8)  # in one group; masks of them are bytes
+SILENT_ms = const(600)
+_CONSUMES_W = const(100)
+
+
+class Modules:
+    def __init__(self, station, count):
+        self._now = record = station.converter.now
+        self._count = min(count, _MODULES)
+        self._all = (1 << self._count) - 1
+        self._address = bytearray(b"\xff" * _MODULES)
+        self._silence = array("i", [AGE_MAX_ms] * _MODULES)  # of each module; counted, so no wrap makes it young
+        self._max_dA = array("i", [0] * _MODULES)
+        self._rated_W = array("i", [0] * _MODULES)
+        self._power_W = array("i", [0] * _MODULES)
+        self._known = bytearray(5)  # masks of modules that told: status, mode, then what they can do (3)
+        self._off = self._inverts = 0  # masks of modules
+        self._told = self._modes = 0  # masks: told their status since the switch, their mode since its echo
+        record[V_AGE_ms] = AGE_MAX_ms
+        record[V_MODULES] = record[V_READY] = record[V_FAULT] = 0
+
+    def _age(self, dt_ms):
+        # The age is that of the module that is silent longest.
+        oldest_ms = 0
+        silence = self._silence
+        for slot in range(self._count):
+            ms = silence[slot]
+            if ms < AGE_MAX_ms:
+                silence[slot] = ms = min(ms + dt_ms, AGE_MAX_ms)
+            if ms > oldest_ms:
+                oldest_ms = ms
+        record = self._now
+        record[V_AGE_ms] = oldest_ms
+        if oldest_ms >= SILENT_ms and record[V_READY] == 1:
+            record[V_READY] = 0
+            record[V_ON] = record[V_MODE] = UNKNOWN
+            self._known[0] = self._known[1] = 0
+
+    def _slot(self, address):
+        for slot in range(self._count):
+            if self._address[slot] == address:
+                return slot
+            if self._address[slot] == 0xFF:
+                self._address[slot] = address
+                return slot
+        return -1
+
+    def _report(self, slot, item, data):
+        record = self._now
+        bit = 1 << slot
+        if item == STATUS:
+            self._status(bit, status(data))
+            return
+        if item == INVERTER:
+            self._mode(bit, data[7] & 1)
+            return
+        number = value(data)
+        if number == UNKNOWN:
+            return
+        if item == CURRENT:
+            record[V_CURRENT_dA] = abs(number) // 100 * (DISCHARGE if self._inverts else CHARGE)
+        elif item == VOLTAGE:
+            record[V_VOLTAGE_dV] = abs(number) // 100
+        elif item == POWER_AC:
+            self._power(slot, number)
+        else:
+            self._ability(slot, bit, item, number)
+
+    def _status(self, bit, bits):
+        # One module's word each time; the record holds what any of them complains of.
+        record = self._now
+        self._known[0] |= bit
+        self._told |= bit
+        if bits & DC_OFF:
+            self._off |= bit
+        else:
+            self._off &= ~bit
+        if self._all != 1 and record[V_STATUS] != UNKNOWN and bit != 1:
+            bits |= record[V_STATUS] & ~DC_OFF
+        record[V_STATUS] = bits
+        record[V_FAULT] = F_CONVERTER_FAULT if bits & BROKEN else 0
+        if record[V_FAULT]:
+            record[V_READY] = 0
+        if self._told == self._all:
+            off = self._off
+            record[V_ON] = 1 if off == 0 else 0 if off == self._all else UNKNOWN
+
+    def _mode(self, bit, inverts):
+        record = self._now
+        self._known[1] |= bit
+        self._modes |= bit
+        if inverts:
+            self._inverts |= bit
+        else:
+            self._inverts &= ~bit
+        if record[V_MODE_SET] == UNKNOWN or self._modes != self._all:
+            return
+        reported = self._all if record[V_MODE_SET] == DISCHARGE else 0
+        record[V_MODE] = record[V_MODE_SET] if self._inverts == reported else UNKNOWN
+
+    def _power(self, slot, number_mW):
+        # The sign of the reading is not documented: that of the mode counts, save for the converter's own consumption.
+        power_W = abs(number_mW) // 1000
+        if self._inverts and power_W > _CONSUMES_W:
+            power_W = -power_W
+        self._power_W[slot] = power_W
+        self._now[V_POWER_AC_W] = self._sum(self._power_W)
+
+    def _ability(self, slot, bit, item, number):
+        record, known = self._now, self._known
+        if item == COUNT:
+            record[V_MODULES] = number & 0xFFFF
+        elif item == MAX_VOLTAGE:
+            dV = number // 100
+            record[V_MAX_dV] = min(record[V_MAX_dV], dV) if known[2] else dV
+            known[2] |= bit
+        elif item == MIN_VOLTAGE:
+            record[V_MIN_dV] = max(record[V_MIN_dV], number // 100)
+        elif item == MAX_CURRENT:
+            self._max_dA[slot] = number // 100
+            record[V_MAX_dA] = self._sum(self._max_dA)
+            known[3] |= bit
+        elif item == RATED_POWER:
+            self._rated_W[slot] = number // 1000
+            record[V_RATED_W] = self._sum(self._rated_W)
+            known[4] |= bit
+        elif item == TEMPERATURE:
+            record[V_TEMP_dC] = number // 100
+
+    def _sum(self, values):
+        # The current of the modules in a group adds up; that theirs is shared equally is the master's business.
+        total = 0
+        for slot in range(self._count):
+            total += values[slot]
+        return total

@@ -1,0 +1,277 @@
+# What may flow, per direction: the least of all magnitudes, with the reason of the one that binds. Powers are AC at the
+# meter, currents DC toward the car; the measured ratio of the two converts, the installer's efficiency until then.
+from micropython import const
+
+from firmware.contract import CHARGE, DISCHARGE, RUN
+from firmware.faults import STOP
+from firmware.station import (
+    C_CAN_DISCHARGE,
+    C_GATE_DISCHARGE_OK,
+    C_GATE_WHY,
+    C_PAUSED,
+    C_PHASE,
+    P_AGGREGATOR_SERIAL,
+    P_APPLIED_W,
+    P_CHARGE_MAX_W,
+    P_CHARGE_WHY,
+    P_DIRECTION,
+    P_DISCHARGE_MAX_W,
+    P_DISCHARGE_WHY,
+    P_REASON,
+    P_SOURCE,
+    P_WANTED_W,
+    PH_ENDED,
+    PH_FAULT,
+    PH_STOPPING,
+    R_AGGREGATOR,
+    R_BOARD,
+    R_CAR_CURRENT,
+    R_CAR_NO_DISCHARGE,
+    R_CAR_PAUSE,
+    R_CAR_VOLTAGE,
+    R_CONVERTER,
+    R_FAULT,
+    R_FLOOR,
+    R_FULL,
+    R_NO_SESSION,
+    R_NO_WISH,
+    R_NONE,
+    R_OWNER,
+    R_SITE,
+    R_STOPPING,
+    R_TEMPERATURE,
+    R_TURNING,
+    V_POWER_AC_W,
+    V_RATED_W,
+    V_READY,
+    V_STATUS,
+    C_CHARGE_dA,
+    C_DISCHARGE_dA,
+    C_SOC_permille,
+    C_VOLTAGE_MIN_dV,
+    P_CHARGE_MAX_dA,
+    P_CHARGE_RATIO_permille,
+    P_DISCHARGE_MAX_dA,
+    P_DISCHARGE_RATIO_permille,
+    S_CURRENT_dA,
+    S_INLET_dV,
+    S_TEMP1_dC,
+    S_TEMP2_dC,
+    V_MAX_dA,
+)
+from firmware.units import TICKS_MASK, UNKNOWN
+from firmware.wishes import SOURCES, SRC_AGGREGATOR, W_CHARGE_MAX_W, W_DISCHARGE_MAX_W
+
+_EVERY = const(5)  # ticks: one direction is computed afresh, the other half-way between; what must act at once does
+_HYSTERESIS_W = const(100)  # less than this in the other direction does not turn the converter round
+_HOLD_ms = const(10000)  # the direction is kept that long at 0 W
+_FULL_BACK_permille = const(10)  # charging resumes so far below the ceiling
+_TAPER_dA_dV = const(4)  # discharging ends softly: 4 A for each volt above the least voltage
+_TAPER_dV = const(150)
+_CREEP_dA = const(2)  # what a limit read off the flow itself may grow at each look, so that it can rise again
+_CREEP_W = const(200)
+_CV_dV = const(10)  # this close to the car's voltage the converter holds the voltage, not the current
+_POWER_LIMITING = const(0x010000)  # status byte 5 bit 0 of the converter
+
+
+class Limits:
+    def __init__(self, station, wishes, board, config):
+        self._car = station.car.now
+        self._sense = station.sense.now
+        self._converter = station.converter.now
+        self._power = power = station.power.now
+        self._wishes = wishes
+        self._rated_dA, self._rated_W = board.RATED_dA, board.RATED_W
+        self._site_charge_W, self._site_discharge_W = config["charge_max_W"], config["discharge_max_W"]
+        self._derate_dC = config["temperature_derate_dC"]
+        self._span_dC = max(1, config["temperature_stop_dC"] - self._derate_dC)
+        self._ceiling_permille = config["ceiling_permille"]
+        power[P_CHARGE_RATIO_permille] = config["efficiency_permille"]
+        power[P_DISCHARGE_RATIO_permille] = 1000000 // config["efficiency_permille"]
+        power[P_SOURCE] = UNKNOWN
+        power[P_REASON] = R_NO_WISH
+        power[P_CHARGE_WHY] = power[P_DISCHARGE_WHY] = R_NO_SESSION
+        self._turn = 0
+        self._key = self._serial = UNKNOWN
+        self._charge_dA = self._discharge_dA = UNKNOWN
+        self._full = 0
+        self._flat = 0  # when there was last a power worth a direction
+        self._least = 0  # while one direction is computed: the least magnitude so far and its reason
+        self._least_dA = 0
+        self._why = R_NONE
+
+    def step(self, now, want, reached, severity):
+        power = self._power
+        if self._news(want, reached, severity):
+            blocked = self._blocked(want, reached, severity)
+            self._charge(want, blocked)
+            self._discharge(want, blocked)
+            self._turn = 0
+        else:
+            self._turn += 1
+            if self._turn == _EVERY:
+                self._turn = 0
+                self._charge(want, self._blocked(want, reached, severity))
+            elif self._turn == 2:
+                self._discharge(want, self._blocked(want, reached, severity))
+        wanted_W = applied_W = power[P_WANTED_W]
+        reason = R_NONE
+        if wanted_W > 0:
+            if wanted_W > power[P_CHARGE_MAX_W]:
+                applied_W = power[P_CHARGE_MAX_W]
+                reason = power[P_CHARGE_WHY]
+        elif wanted_W < 0:
+            if -wanted_W > power[P_DISCHARGE_MAX_W]:
+                applied_W = -power[P_DISCHARGE_MAX_W]
+                reason = power[P_DISCHARGE_WHY]
+        elif power[P_SOURCE] == UNKNOWN:
+            reason = R_NO_WISH
+        power[P_APPLIED_W] = applied_W
+        self._direct(now, applied_W)
+        if reason == R_NONE and want.mode == RUN and want.direction != power[P_DIRECTION] and applied_W:
+            reason = R_TURNING
+        power[P_REASON] = reason
+
+    def _news(self, want, reached, severity):
+        # Anything that must act in this very tick makes the key, the currents or the serial differ.
+        car = self._car
+        key = ((severity * 8 + want.mode) * 8 + reached.mode) * 32 + want.direction + 1
+        if car[C_PAUSED] == 1:
+            key += 4
+        if car[C_GATE_DISCHARGE_OK] == 1:
+            key += 8
+        if car[C_CAN_DISCHARGE] == 1:
+            key += 16
+        serial = self._power[P_AGGREGATOR_SERIAL]
+        charge_dA, discharge_dA = car[C_CHARGE_dA], car[C_DISCHARGE_dA]
+        if (
+            key == self._key
+            and serial == self._serial
+            and charge_dA == self._charge_dA
+            and discharge_dA == self._discharge_dA
+        ):
+            return False
+        self._key, self._serial = key, serial
+        self._charge_dA, self._discharge_dA = charge_dA, discharge_dA
+        return True
+
+    def _blocked(self, want, reached, severity):
+        phase = self._car[C_PHASE]
+        if severity >= STOP or phase == PH_FAULT:
+            return R_FAULT
+        if want.mode != RUN or reached.mode != RUN:
+            return R_STOPPING if PH_STOPPING <= phase < PH_ENDED else R_NO_SESSION
+        if self._car[C_PAUSED] == 1:
+            return R_CAR_PAUSE
+        return R_NONE
+
+    def _direct(self, now, applied_W):
+        # Which direction to ask of the car. Little power the other way, or none for a while, does not turn it round.
+        power = self._power
+        if applied_W > _HYSTERESIS_W:
+            power[P_DIRECTION] = CHARGE
+        elif applied_W < -_HYSTERESIS_W:
+            power[P_DIRECTION] = DISCHARGE
+        else:
+            if not power[P_DIRECTION]:
+                return
+            if (now - self._flat) & TICKS_MASK >= _HOLD_ms:
+                power[P_DIRECTION] = 0
+            return
+        self._flat = now
+
+    # --- one direction each ---
+    def _charge(self, want, blocked):
+        power, car, sense = self._power, self._car, self._sense
+        self._least = self._rated_dA
+        self._why = R_BOARD
+        voltage_dV = max(0, sense[S_INLET_dV])  # UNKNOWN is less than 0, and must not be calculated with
+        if blocked:
+            self._take(0, blocked)
+        else:
+            self._fill(car[C_SOC_permille])
+            self._take(car[C_CHARGE_dA], R_CAR_CURRENT)
+            self._converter_and_heat()
+            if want.direction == CHARGE and voltage_dV >= want.voltage_dV - _CV_dV:
+                # The converter holds the car's voltage: what flows now is what the car can take, and a little more.
+                self._take(sense[S_CURRENT_dA] + _CREEP_dA, R_CAR_VOLTAGE)
+        ratio = power[P_CHARGE_RATIO_permille]
+        self._watts(voltage_dV, ratio, W_CHARGE_MAX_W, self._site_charge_W)
+        power[P_CHARGE_MAX_dA] = self._least_dA
+        power[P_CHARGE_MAX_W] = self._least
+        power[P_CHARGE_WHY] = self._why
+
+    def _discharge(self, want, blocked):
+        power, car = self._power, self._car
+        self._least = self._rated_dA
+        self._why = R_BOARD
+        voltage_dV = max(0, self._sense[S_INLET_dV])
+        if blocked:
+            self._take(0, blocked)
+        else:
+            least_dV = want.voltage_min_dV
+            if car[C_VOLTAGE_MIN_dV] > least_dV:
+                least_dV = car[C_VOLTAGE_MIN_dV]
+            if car[C_CAN_DISCHARGE] != 1 or least_dV <= 0:
+                self._take(0, R_CAR_NO_DISCHARGE)
+            if car[C_GATE_DISCHARGE_OK] != 1:
+                why = car[C_GATE_WHY]
+                self._take(0, why if why > R_NONE else R_FLOOR)
+            self._take(car[C_DISCHARGE_dA], R_CAR_CURRENT)
+            self._converter_and_heat()
+            if voltage_dV - least_dV < _TAPER_dV:
+                self._take((voltage_dV - least_dV) * _TAPER_dA_dV, R_CAR_VOLTAGE)
+        ratio = power[P_DISCHARGE_RATIO_permille]
+        self._watts(voltage_dV, ratio, W_DISCHARGE_MAX_W, self._site_discharge_W)
+        power[P_DISCHARGE_MAX_dA] = self._least_dA
+        power[P_DISCHARGE_MAX_W] = self._least
+        power[P_DISCHARGE_WHY] = self._why
+
+    def _take(self, limit, why):
+        if limit < self._least:  # UNKNOWN is less than anything: what is not known is 0
+            self._least = limit if limit > 0 else 0
+            self._why = why
+
+    def _fill(self, soc_permille):
+        if self._ceiling_permille >= 1000:
+            return  # the car itself ends a full charge
+        if soc_permille >= self._ceiling_permille:
+            self._full = 1
+        elif soc_permille < self._ceiling_permille - _FULL_BACK_permille:
+            self._full = 0
+        if self._full:
+            self._take(0, R_FULL)
+
+    def _converter_and_heat(self):
+        converter, sense = self._converter, self._sense
+        self._take(converter[V_MAX_dA] if converter[V_READY] == 1 else 0, R_CONVERTER)
+        hot_dC, cool_dC = sense[S_TEMP1_dC], sense[S_TEMP2_dC]
+        if cool_dC > hot_dC:
+            hot_dC, cool_dC = cool_dC, hot_dC
+        if cool_dC == UNKNOWN:
+            self._take(0, R_TEMPERATURE)
+        elif hot_dC > self._derate_dC:
+            left_dC = self._derate_dC + self._span_dC - hot_dC
+            self._take(self._rated_dA * left_dC // self._span_dC, R_TEMPERATURE)
+
+    def _watts(self, voltage_dV, ratio_permille, slot, site_W):
+        # From the least current to watts at the meter, then the limits that are said in watts.
+        least_dA = self._least
+        self._least = least_dA * voltage_dV // 100 * 1000 // ratio_permille
+        if self._least > 0:
+            self._take(self._rated_W, R_BOARD)
+            converter = self._converter
+            self._take(converter[V_RATED_W], R_CONVERTER)
+            if converter[V_STATUS] & _POWER_LIMITING and converter[V_POWER_AC_W] != UNKNOWN:
+                self._take(abs(converter[V_POWER_AC_W]) * 51 // 50 + _CREEP_W, R_CONVERTER)
+            self._take(site_W, R_SITE)
+            taken = self._wishes.taken
+            for source in range(SOURCES):
+                limit_W = taken[source][slot]
+                if limit_W != UNKNOWN:
+                    self._take(limit_W, R_AGGREGATOR if source == SRC_AGGREGATOR else R_OWNER)
+            # The same in amperes, with room for the stage's trim.
+            most_dA = self._least * ratio_permille // 1000 * 103 // voltage_dV
+            if most_dA < least_dA:
+                least_dA = most_dA
+        self._least_dA = least_dA

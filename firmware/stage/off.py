@@ -1,0 +1,154 @@
+# OFF: ramp to zero, converter OFF, contactors open without load, bleed. At once when something is wrong: then the gate
+# keeps the relay until the current is down, 90 ms at the longest (DESIGN rule 2).
+from micropython import const
+
+from firmware.contract import OFF
+from firmware.faults import F_BLEED, F_CAR_CONTACTOR_WELDED, F_CONTACTOR_FEEDBACK, F_CONTACTOR_WELDED, F_CONVERTER_OFF
+from firmware.signals import OUT_BLEED, OUT_CONTACTOR, OUT_ENABLE
+from firmware.station import V_ON, S_CURRENT_dA, S_INLET_dV, S_LINK_dV
+from firmware.units import TICKS_MASK
+
+_RAMP, _WAIT, _OPEN, _BLEED, _REST = const(0), const(1), const(2), const(3), const(4)
+_NO_LOAD_dA = const(50)  # GB/T 18487.1-2015 B.3.7: contacts open at 5 A or less
+_SLOPE_dA_s = const(1000)  # GB/T 27930-2015: at least 100 A/s; half as much again is ordered
+_UNCONFIRMED_ms = const(300)  # no current, but no OFF reported either: open all the same
+_OFF_ms = const(1500)  # beyond the converter's own reaction
+_OPEN_ms = const(300)  # relay 30 ms, the gate's sequence 90 ms
+SAFE_dV = const(600)  # GB/T 18487.1-2015: 60 V
+_EMPTY_dV = const(50)  # well below what an insulation test asks for (10 V)
+_BLEED_ms = const(15000)  # a car that was not told opens its own contactors only after its time-outs
+_AGAIN_ms = const(8191)  # after a failure the resistor is used one second in eight: it may hang on a battery
+
+
+class Off:
+    def __init__(self, stage):
+        self._stage = stage
+        self._state = _BLEED  # after a reset: contactors are open, the link may hold a charge
+        self._since = 0
+        self._told = 0
+        self._left = 0  # of the ramp, in dA ms
+        self._off_ms = _OFF_ms + 2 * stage.config["converter_reaction_ms"]
+        self.open = 0
+
+    def begin(self, now):
+        self._since = now
+        self._told = 0
+        self._left = 0
+        self.open = 0
+        self._stage.relays &= ~OUT_BLEED
+        # With the contactors open nothing has to be ramped.
+        self._state = _RAMP if self._stage.relays & OUT_CONTACTOR else _WAIT
+        if self._state == _WAIT:
+            self._stage.release()
+
+    def at_once(self, now):
+        # Called every tick of an emergency. Zero and OFF leave in this tick, before anything else.
+        stage = self._stage
+        stage.order.now = 0 if self._state >= _BLEED and stage.converter[V_ON] == 0 else 1
+        stage.release()
+        stage.relays &= ~(OUT_CONTACTOR | OUT_ENABLE)
+        if self._state < _OPEN:
+            self._go(_OPEN, now)
+
+    def step(self, now, want):
+        state = self._state
+        if state == _REST:
+            self._rest(now)
+        elif state == _BLEED:
+            self._bleed(now)
+        elif state == _RAMP:
+            self._ramp(now, want)
+        elif state == _WAIT:
+            self._wait(now)
+        else:
+            self._opening(now)
+
+    def _go(self, state, now):
+        self._state = state
+        self._since = now
+
+    def _ramp(self, now, want):
+        stage = self._stage
+        order = stage.order
+        if want.stop_dA_s > 0 and order.on:
+            slope_dA_s = max(want.stop_dA_s, _SLOPE_dA_s) * 3 // 2
+            self._left += slope_dA_s * stage.dt_ms
+            down_dA = self._left // 1000
+            self._left -= down_dA * 1000
+            order.current_dA = max(0, order.current_dA - down_dA)
+        else:
+            order.current_dA = 0
+        if order.current_dA == 0:
+            stage.release()
+            self._go(_WAIT, now)
+
+    def _wait(self, now):
+        # Converter OFF is on its way; the contactors open when the board's own sensor sees no load.
+        stage = self._stage
+        waited_ms = (now - self._since) & TICKS_MASK
+        if -_NO_LOAD_dA <= stage.sense[S_CURRENT_dA] <= _NO_LOAD_dA:
+            if stage.converter[V_ON] == 0 or waited_ms >= _UNCONFIRMED_ms or not stage.relays & OUT_CONTACTOR:
+                stage.relays &= ~OUT_CONTACTOR
+                self._go(_OPEN, now)
+        elif waited_ms >= self._off_ms:
+            self._fault(F_CONVERTER_OFF, now)
+            self.at_once(now)
+
+    def _opening(self, now):
+        stage = self._stage
+        if not stage.reached.open:
+            if (now - self._since) & TICKS_MASK < _OPEN_ms:
+                return
+            self._fault(F_CONTACTOR_FEEDBACK, now)
+        stage.relays &= ~OUT_ENABLE
+        self.open = 1
+        stage.relays |= OUT_BLEED
+        self._go(_BLEED, now)
+
+    def _bleed(self, now):
+        stage = self._stage
+        link_dV, inlet_dV = stage.sense[S_LINK_dV], stage.sense[S_INLET_dV]
+        reached = stage.reached
+        self.open = reached.open
+        if reached.open:
+            stage.order.now = 0
+        if -SAFE_dV < link_dV < SAFE_dV and -SAFE_dV < inlet_dV < SAFE_dV and reached.open:
+            reached.done = 1
+        if reached.done and link_dV < _EMPTY_dV and (inlet_dV < _EMPTY_dV or inlet_dV >= SAFE_dV):
+            stage.relays &= ~OUT_BLEED
+            self._go(_REST, now)
+            return
+        if not self._told:
+            stage.relays |= OUT_BLEED
+            if (now - self._since) & TICKS_MASK >= _BLEED_ms:
+                self._blame(link_dV, inlet_dV, now)
+        elif now & _AGAIN_ms < 1000:
+            stage.relays |= OUT_BLEED
+        else:
+            stage.relays &= ~OUT_BLEED
+
+    def _blame(self, link_dV, inlet_dV, now):
+        stage = self._stage
+        if stage.reached.done:
+            self._told = 1  # below 60 V but not empty: good enough
+        elif not stage.reached.open:
+            self._fault(F_CONTACTOR_WELDED, now)
+        elif 0 <= link_dV < SAFE_dV <= inlet_dV:
+            self._fault(F_CAR_CONTACTOR_WELDED, now)
+        else:
+            self._fault(F_BLEED, now)
+
+    def _rest(self, now):
+        # The inlet may come back to life: a car closes its contactors before it says ready. It is not ours to bleed.
+        stage = self._stage
+        self.open = stage.reached.done = stage.reached.open
+        if not stage.reached.open or stage.sense[S_LINK_dV] >= SAFE_dV:
+            stage.reached.done = 0
+            self._told = 0
+            self._go(_BLEED, now)
+
+    def _fault(self, code, now):
+        self._told = 1
+        self._stage.faults.set(code, 0, now)
+        if self._stage.reached.fault == 0 and self._stage.reached.mode == OFF:
+            self._stage.reached.fault = code
