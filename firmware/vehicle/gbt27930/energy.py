@@ -28,7 +28,7 @@ from firmware.station import (
 from firmware.units import TICKS_MASK, UNKNOWN
 from firmware.vehicle.gbt27930 import frames, stops
 from firmware.vehicle.gbt27930.frames import BCL, BCS, BSM, MODE_DISCHARGE
-from firmware.vehicle.gbt27930.outbox import CCS, O_CCD, O_CCS
+from firmware.vehicle.gbt27930.outbox import CCD, CCS, O_CCD, O_CCS
 
 CCS_DUE = CCS
 _BCL = const(1 << 0)
@@ -126,7 +126,7 @@ def _battery(s, now):
     permission = t.permission
     if permission < 2 or (permission == 2 and s.v112):
         s.permission = permission
-    if s.offered and (t.low or -1 < s.transport.cell_low_cV < t.cell_min_cV):
+    if s.offered and (t.low or t.cell_high_cV < t.cell_min_cV or -1 < s.transport.cell_low_cV < t.cell_min_cV):
         withdraw(s)
     return 0
 
@@ -167,9 +167,12 @@ def _turn(s, now, reached):
         return 0
     s.want.direction = NEITHER
     s.waits = 0
+    if not may:
+        s.out.only(CCS, now)  # the gate lets no word of discharge out any more
     if not reached.idle:
         return 1
     s.direction = -ours
+    s.out.only(CCS | CCD, now)
     s.told.mode = 0  # only a BCL of after this confirms
     s.out.frames[O_CCD].data[0] = 1 if ours == CHARGE else 0
     s.out.hurry(O_CCD, now)

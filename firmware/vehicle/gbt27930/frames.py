@@ -57,7 +57,6 @@ class Told:
     # What the car has told in this session, in house units.
     def __init__(self):
         self.hello_dV = UNKNOWN  # BHM: most that may ever be put on its inlet
-        self.bdc_soc_permille = UNKNOWN
         self.cycles_left = UNKNOWN
         self.identify()
 
@@ -69,7 +68,6 @@ class Told:
         self.pack_dV = UNKNOWN
         self.charge_max_dA = UNKNOWN
         self.energy_Wh = UNKNOWN
-        self.temp_limit_dC = UNKNOWN
         self.soc_permille = UNKNOWN
         self.discharge_max_dA = 0
         self.pack_min_dV = UNKNOWN
@@ -81,7 +79,7 @@ class Told:
         self.mode = 0
         self.voltage_dV = UNKNOWN
         self.current_dA = UNKNOWN
-        self.cell_high_cV = UNKNOWN
+        self.cell_high_cV = 0xFFF
         self.remaining_min = UNKNOWN
         self.temp_dC = UNKNOWN
         self.fault = 0  # BSM: fields that say 01
@@ -112,8 +110,6 @@ def bhm(t, d):
 
 
 def bdc(t, d):
-    soc = d[17]
-    t.bdc_soc_permille = soc * 10 if soc <= 100 else UNKNOWN
     t.cycles_left = _u16(d, 24)
 
 
@@ -127,7 +123,6 @@ def bcp(t, d):
     energy = _u16(d, 4)
     t.energy_Wh = energy * 100 if energy != UNKNOWN else UNKNOWN
     t.pack_max_dV = _u16(d, 6)
-    t.temp_limit_dC = (d[8] - 50) * 10
     soc = d[9] | d[10] << 8
     t.soc_permille = soc if soc <= 1000 else UNKNOWN
     t.pack_dV = _u16(d, 11)
@@ -231,7 +226,8 @@ def ccs(d, voltage_dV, current_dA, elapsed_min, permission):
     _put(d, 0, voltage_dV)
     _put_dA(d, 2, current_dA)
     _put(d, 4, elapsed_min)
-    d[6] = 0xFC | permission
+    if len(d) > 6:  # the old frame of 6 bytes cannot say it
+        d[6] = 0xFC | permission
 
 
 def csd(d, elapsed_min, energy_hWh, number):

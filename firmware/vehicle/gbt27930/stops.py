@@ -29,7 +29,7 @@ from firmware.station import C_PAUSED, C_STOP_REASON, C_CHARGE_dA, C_DISCHARGE_d
 from firmware.vehicle.gbt27930 import frames
 from firmware.vehicle.gbt27930.frames import BEM, BSD, BST
 from firmware.vehicle.gbt27930.outbox import CEM, CST, O_CEM, O_CST
-from firmware.vehicle.gbt27930.states import BLEEDING, ENERGY, IDENTIFY, RETRY, STOPPING
+from firmware.vehicle.gbt27930.states import BLEEDING, ENERGY, IDENTIFY, RETRY, STOPPING, WELD
 
 _URGENT = const(2)
 _CONNECTOR = const(0x04)  # CST.2
@@ -50,7 +50,7 @@ def asked(s, now, stop):
         s.want.mode = OFF  # the weld check
         s.want.emergency = 1
         s.go(BLEEDING, s.out.mask, now)
-    elif stop == _URGENT and s.state == STOPPING:
+    elif stop == _URGENT and s.state < WELD:
         s.want.emergency = 1
 
 
@@ -151,7 +151,8 @@ def _cut(s, code, urgent):
     want.direction = NEITHER
     want.charge_dA = want.discharge_dA = 0
     want.stop_dA_s = s.settings.stop_dA_s
-    want.emergency = 1 if urgent else 0
+    if urgent:
+        want.emergency = 1  # and stays until the stage is open and bled
     want.deadline_ms = 0
     car[C_CHARGE_dA] = car[C_DISCHARGE_dA] = car[C_PAUSED] = 0
     s.reason = car[C_STOP_REASON] = code
