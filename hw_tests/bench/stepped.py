@@ -1,0 +1,72 @@
+"""Plays a scenario in the stepped world: as fast as this computer can, and the same every time."""
+
+from pathlib import Path
+from typing import Any
+
+from hw_tests.bench.frame import Frame
+from hw_tests.bench.play import Outside, Play
+from hw_tests.bench.scenario import Scenario
+from hw_tests.bench.view import View
+from hw_tests.bench.virtual import Surroundings
+from hw_tests.bench.world import StepWorld
+
+
+class MqttTap:
+    """Carries messages between the broker of virtual time and a run's aggregator and record."""
+
+    def __init__(self, around: Surroundings):
+        self._broker = around.broker
+        self._told = 0
+        self.play: Play | None = None
+        self._broker.subscribe("v2g/#", self._arrived)
+
+    def send(self, topic: str, payload: bytes, retain: bool) -> None:
+        """As the aggregator; lost while the broker is gone."""
+        if self._broker.running:
+            self._broker.publish(topic, payload, retain)
+
+    def _arrived(self, topic: str, payload: bytes, retain: bool) -> None:
+        if self.play is not None:
+            self.play.arrived(topic, payload, retain)
+
+    def log(self) -> None:
+        """What the broker saw since the last call, into the record."""
+        log = self._broker.log
+        if log and self.play is not None:
+            for message in log:
+                if message.arrow == ">":
+                    self.play.record.mqtt(message.at_ms / 1000, "up" if message.client else "down", message.topic,
+                                          message.payload, message.retain, message.qos)  # fmt: skip
+        log.clear()
+
+
+def run(scenario: Scenario, folder: Path | None = None, view: View | None = None, **how: Any) -> dict[str, Any]:
+    """The summary of one run; files into `folder` if given. `how`: see StepWorld."""
+    plant = {"soc_permille": scenario.car.get("soc_permille", 500), **scenario.converter, **scenario.plant}
+    car = {name: value for name, value in scenario.car.items() if name != "soc_permille"}
+    world = StepWorld(car, plant, scenario.station, **how)
+    return play(scenario, world, folder, view)
+
+
+def play(scenario: Scenario, world: StepWorld, folder: Path | None = None, view: View | None = None) -> dict[str, Any]:
+    """The same in a world that is already there."""
+    around = world.around
+    tap = MqttTap(around)
+    tap.play = run = Play(scenario, Outside(world.act, around.mark, tap.send, world.wall_s), folder, view)
+    if folder is not None:
+        around.on_frame = lambda bus, end_us, frame: _keep(run, bus, end_us, frame)
+    while not run.done:
+        world.tick()
+        for line in world.log:
+            run.tell("firmware", line)
+        world.log.clear()
+        run.step(world.now_ms / 1000, world.facts())
+        tap.log()
+    phases = around.observer.history
+    made = run.finish([name for _, name in phases], world.about())
+    run.draw(phases, made["result"])
+    return made
+
+
+def _keep(run: Play, bus: str, end_us: int, frame: Frame) -> None:
+    run.record.frame(end_us / 1e6, bus, frame)
