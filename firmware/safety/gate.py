@@ -39,7 +39,8 @@ class Gate:
         self.monitors = Monitors(self.sensed, car_rules, converter_rules, self.sequence, board)
         self._board_dA = board.RATED_dA
         self._board_dV = board.RATED_dV
-        self.allowed_dA = 0  # magnitude that may leave now, in the direction that the converter reported
+        self.limit_dA = 0  # magnitude that may flow now, in the direction that the converter reported
+        self.allowed_dA = 0  # the same, falling no faster than a healthy ramp
         self.trip = NO_FAULT  # what a monitor found; control raises it
         self.off_needed = 0  # 1: only zero and OFF, now
         self.refused = 0  # frames and relay combinations, since boot
@@ -109,7 +110,7 @@ class Gate:
             self.why = soc.why
 
     # --- how much may flow ---
-    def _limit_dA(self):
+    def _may_flow_dA(self):
         sensed = self.sensed
         direction = self.converter.direction
         if not direction or self.trip or not sensed.fresh or not sensed.plugged:
@@ -121,7 +122,7 @@ class Gate:
         return min(self.car.limit_dA(direction), self._board_dA)
 
     def _allow(self, dt_ms, now):
-        limit_dA = self._limit_dA()
+        limit_dA = self.limit_dA = self._may_flow_dA()
         converter = self.converter
         if limit_dA >= self.allowed_dA or self.sequence.shut or not converter.on_left:
             self.allowed_dA = limit_dA
@@ -181,7 +182,7 @@ class Gate:
     def _converter_may(self, kind, converter):
         value = converter.value
         if kind == CURRENT:
-            return value <= self.allowed_dA and not (self._falling and value > converter.current_left_dA)
+            return value <= self.limit_dA or value <= self.allowed_dA and value <= converter.current_left_dA
         if kind == VOLTAGE:
             return value <= self._voltage_dV()
         if kind == ON:

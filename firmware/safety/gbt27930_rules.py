@@ -31,6 +31,7 @@ _RTS = const(0x1CEC56F4)
 _DT = const(0x1CEB56F4)
 _BCP_PGN = const(6)  # PF of the messages that come in packets
 _BCS_PGN = const(0x11)
+_BMV_PGN = const(0x15)
 _BRM_PGN = const(2)
 _BDC_PGN = const(0x29)
 _BCL_ms = const(1000)  # the charger's own time-out (facts 1.6)
@@ -66,7 +67,8 @@ class Rules:
         self.voltage_max_dV = TICKS_MASK  # no link voltage above
         self.voltage_min_dV = UNKNOWN  # BCPP: no discharge below
         self.cell_min_cV = UNKNOWN
-        self.cell_cV = UNKNOWN  # a cell voltage that is at least that of the lowest cell
+        self.highest_cV = UNKNOWN  # cells: BCS tells the highest, BMV all
+        self.lowest_cV = UNKNOWN
         self.floor_permille = UNKNOWN
         self.voltage_dV = UNKNOWN  # as the car measures, fresh or UNKNOWN
         self.current_dA = 0
@@ -220,13 +222,15 @@ class Rules:
             cycles_left = data[24] | data[25] << 8  # FFFF: not told, which is no offer
             self._answered = 1 if self._dialled and 0 < cycles_left < _NONE else 0
             self._energy(data[20] | data[21] << 8)
+        elif pf == _BMV_PGN:
+            self.lowest_cV = transport.lowest_cV
         elif pf == _BRM_PGN and size >= 41:
             self._identity(data, 24)
 
     def _bcs(self, data, now):
         self.voltage_dV = data[0] | data[1] << 8
         self.current_dA = 4000 - (data[2] | data[3] << 8)
-        self.cell_cV = data[4] | (data[5] & 15) << 8  # of the highest cell: the lowest is no better
+        self.highest_cV = data[4] | (data[5] & 15) << 8
         self._bcs_at = now
         if data[6] <= 100:
             self.soc_permille = data[6] * 10

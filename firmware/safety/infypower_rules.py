@@ -9,7 +9,10 @@ from firmware.safety.kinds import ALWAYS, CURRENT, FREE, MODE, NEVER, ON, SETUP,
 from firmware.units import TICKS_MASK, UNKNOWN
 
 _CONTROLLER = const(0xF0)  # our address
-_FRESH_ms = const(600)  # a report older than this is no evidence
+# A module that says nothing for 600 ms is no witness. Its mode cannot change while it is on (rule 1), so its last word
+# about that counts longer; so does its voltage, which must agree with our own sensor anyhow.
+_FRESH_ms = const(600)
+_REMEMBERED_ms = const(2000)
 _READ = const(0x23)
 _WRITE = const(0x24)
 _VOLTAGE = const(0x1001)
@@ -50,6 +53,7 @@ class Rules:
         self._rectifiers = 0  # a bit for each module that reported so
         self._inverters = 0
         self._on = 0
+        self._heard_at = 0
         self._mode_at = 0
         self._off_at = 0
         self._voltage_at = 0
@@ -146,6 +150,7 @@ class Rules:
             self._agree()
 
     def _report(self, register, data, bit, now):
+        self._heard_at = now
         if register == _VOLTAGE:
             self.voltage_dV = _magnitude(data, self.voltage_dV)
             self._voltage_at = now
@@ -177,12 +182,14 @@ class Rules:
 
     def step(self, now):
         # Every report expires. Looked at each tick, so no age comes near the wrap.
-        if self.direction and (now - self._mode_at) & TICKS_MASK > _FRESH_ms:
-            self.direction = self._rectifiers = self._inverters = 0
-        if self.off and (now - self._off_at) & TICKS_MASK > _FRESH_ms:
-            self.off = 0
-        if self.live and (now - self._voltage_at) & TICKS_MASK > _FRESH_ms:
-            self.live = 0
+        if self.direction or self.live or self.off:
+            silent = (now - self._heard_at) & TICKS_MASK > _FRESH_ms
+            if silent or (now - self._mode_at) & TICKS_MASK > _REMEMBERED_ms:
+                self.direction = self._rectifiers = self._inverters = 0
+            if silent or (now - self._off_at) & TICKS_MASK > _FRESH_ms:
+                self.off = 0
+            if silent or (now - self._voltage_at) & TICKS_MASK > _REMEMBERED_ms:
+                self.live = 0
 
 
 def _magnitude(data, old):

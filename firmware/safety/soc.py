@@ -126,9 +126,12 @@ class Soc:
         self.floor_permille = min(floor_permille, _FULL_permille)
 
     def _empty(self, voltage_dV):
-        # BCPP's least voltages. Low for a second is low for good: under load it would come back and fall again.
+        # BCPP's least voltages. Low for a second is low for good: without the load it would come back, and fall again.
         car = self._car
-        if voltage_dV <= car.voltage_min_dV or (car.cell_cV != UNKNOWN and car.cell_cV <= car.cell_min_cV):
+        low = voltage_dV <= car.voltage_min_dV
+        if UNKNOWN < car.highest_cV <= car.cell_min_cV or UNKNOWN < car.lowest_cV <= car.cell_min_cV:
+            low = True
+        if low:
             self._thin += 1
         elif self._thin < _VOLTAGE_TIMES:
             self._thin = 0

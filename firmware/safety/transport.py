@@ -2,6 +2,7 @@
 # nothing: that is the session's part. A message counts only when every packet came, in order.
 from micropython import const
 
+_CELLS = const(0x15)  # BMV: two bytes a cell, 0.01 V in the lower 12 bits
 _LONGEST = const(56)  # BRM, in reality 49 (facts 1.2); of longer ones only the begin is kept
 _RTS = const(0x10)
 _MASK = const(0x3FFFFFFF)
@@ -13,6 +14,8 @@ class Transport:
         self.data = bytearray(_LONGEST)
         self.size = 0
         self.pf = -1  # PDU format of the message under way; -1 none
+        self.lowest_cV = 0xFFF  # of the cells in the list that came last, or is under way
+        self._low = 0
         self._next = 0
         self._packets = 0
         self._at = 0
@@ -24,6 +27,7 @@ class Transport:
         if data[0] != _RTS or data[5] or data[7] or size < 9 or data[3] != (size + 6) // 7:
             return
         self.pf = data[6]
+        self.lowest_cV = 0xFFF
         self.size = size
         self._packets = data[3]
         self._next = 1
@@ -39,7 +43,9 @@ class Transport:
             return -1
         self._at = now
         self._next = number + 1
-        if number * 7 <= _LONGEST:
+        if self.pf == _CELLS:
+            self._cells(data, number * 7 - 7)
+        elif number * 7 <= _LONGEST:
             into = self.data
             at = number * 7 - 8
             for k in range(1, 8):
@@ -49,3 +55,13 @@ class Transport:
         pf = self.pf
         self.pf = -1
         return pf
+
+    def _cells(self, data, at):
+        for k in range(1, 8):
+            if at & 1:
+                cell_cV = (self._low | data[k] << 8) & 0xFFF
+                if at < self.size and cell_cV < self.lowest_cV:
+                    self.lowest_cV = cell_cV
+            else:
+                self._low = data[k]
+            at += 1

@@ -77,9 +77,7 @@ class Rig:
     def __init__(self, v112=1, floor_permille=200, image=None, now=1000, ccs_length=8):
         self.now = now
         self.car_rules = gbt27930_rules.Rules(v112, ccs_length)
-        self.gate = Gate(
-            self.car_rules, infypower_rules.Rules(), bench.SCALE, bench, floor_permille, image
-        )
+        self.gate = Gate(self.car_rules, infypower_rules.Rules(), bench.SCALE, bench, floor_permille, image)
         self.inputs = array("i", [0] * INPUTS)
         self.link_V = self.inlet_V = self.current_A = 0
         self.cc1_mV = 12000
