@@ -27,6 +27,8 @@ class Charger:
         self.slope_A_s = 100.0
         self.stop_wanted = False
         self.cro = 0xAA
+        self.keeps_aux = False  # the auxiliary supply on, after the statistics
+        self.heeds_faults = True
         self.test_V = 400.0
         self.heard: dict[str, tuple[int, dict]] = {}
         self.history: list[str] = []  # names as they came, a run of the same once
@@ -138,7 +140,7 @@ class Charger:
             self._say("CCD", now_ms, frames, direction=self.ccd)
         if ("BCL" in self.heard or "BCLP" in self.heard) and "BCS" in self.heard:
             self._ccs(now_ms, frames)
-        if self.stop_wanted or self._told_fault():
+        if self.stop_wanted or self.heeds_faults and self._told_fault():
             self.enter("stop", now_ms)
 
     def _told_fault(self) -> bool:
@@ -158,7 +160,7 @@ class Charger:
     def _in_statistics(self, now_ms: int, frames: list[Frame]) -> None:
         car_Wh = self.energy_Wh
         self._say("CSD", now_ms, frames, total_min=0, energy_Wh=round(car_Wh / 100) * 100, charger_number=1)
-        if now_ms - self._since > 1000:
+        if now_ms - self._since > 1000 and not self.keeps_aux:
             self.vehicle.inlet_V = 0.0
             self.vehicle.aux_V = 0.0
             self.enter("gone", now_ms)

@@ -20,7 +20,7 @@ from . import codec
 from .bms import CHARGE, DISCHARGE, FORBIDDEN, STATES
 from .checker import Checker, Deviation
 from .messages import BY_ID, CHARGER_CM_ID
-from .node import LOW_A, CYCLE_ms, Node
+from .node import LOW_A, Node
 from .profiles import Profile, profile
 from .vehicle import Vehicle
 
@@ -94,9 +94,9 @@ class Car(Node):
         return self.bms.demand_A if self.bcl_sent_ms is not None else 0.0
 
     def misbehave(self, name: str, for_ms: int | None = None, **arguments: Any) -> None:
-        """Begin a misbehaviour (`mischief.KNOWN`), for ever or for a time; "recover" (name=...) ends one or all."""
+        """Begin a misbehaviour (`mischief.KNOWN`), for ever or for a time; "recover" (what=...) ends one or all."""
         if name in ("recover", "resume"):
-            self.mischief.end("pause" if name == "resume" else arguments.get("name"))
+            self.mischief.end("pause" if name == "resume" else arguments.get("what"))
             return
         if name == "bsm_fault" and arguments.get("bit", STATES[0]) not in STATES:
             raise ValueError(f"BSM has no {arguments['bit']!r}; known: {', '.join(STATES)}")
@@ -357,7 +357,7 @@ class Car(Node):
         self.forbidden_ms = (now_ms if self.forbidden_ms is None else self.forbidden_ms) if forbidden else None
 
     def _count_energy(self) -> None:
-        energy_Wh = self.vehicle.pack_V * self.vehicle.current_A * CYCLE_ms / 3_600_000
+        energy_Wh = self.vehicle.pack_V * self.vehicle.current_A * self._elapsed_ms / 3_600_000
         if energy_Wh > 0:
             self.energy_in_Wh += energy_Wh
         else:

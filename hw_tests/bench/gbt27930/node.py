@@ -40,6 +40,7 @@ class Node:
         self._out: list[Frame] = []
         self._due: dict[str, int] = {}
         self._next_ms = 0
+        self._cycle_ms = self._elapsed_ms = 0  # when the last cycle was, and how long before the one before
         self._plugged = False
         self._powered_ms: int | None = None
         self._flood = 0.0
@@ -66,7 +67,8 @@ class Node:
             self._power(powered, now_ms)
         if self._powered_ms is None or now_ms < self._next_ms:
             return []
-        self._next_ms = now_ms + CYCLE_ms
+        self._next_ms = max(self._next_ms + CYCLE_ms, now_ms + 1)
+        self._elapsed_ms, self._cycle_ms = now_ms - self._cycle_ms, now_ms
         if self.phase == "asleep":
             if now_ms - self._powered_ms < self.profile.boot_ms:
                 return []
@@ -77,7 +79,7 @@ class Node:
 
     def _power(self, on: bool, now_ms: int) -> None:
         if on:
-            self._powered_ms = now_ms
+            self._powered_ms = self._next_ms = self._cycle_ms = now_ms
             low_V, high_V = 0.95 * self.profile.aux_V, 1.05 * self.profile.aux_V
             if not low_V <= self.vehicle.aux_V <= high_V:
                 self.checker.complain("aux_voltage", f"{self.vehicle.aux_V:.1f} V, not {self.profile.aux_V:.0f} +-5 %")
@@ -150,12 +152,13 @@ class Node:
 
     def _turn(self, name: str, period_ms: int, now_ms: int) -> bool:
         """It is time to send this again."""
-        if now_ms < self._due.get(name, 0) or name in self.mischief.muted:
+        due_ms = self._due.get(name, now_ms)
+        if now_ms < due_ms or name in self.mischief.muted:
             return False
         jitter_ms = self.profile.jitter_ms
         if period_ms >= 250 and jitter_ms:
             period_ms += self._random.randint(-jitter_ms, jitter_ms)
-        self._due[name] = now_ms + period_ms
+        self._due[name] = due_ms + period_ms if due_ms + period_ms > now_ms else now_ms + period_ms
         self.first_ms.setdefault(name, now_ms)
         return True
 

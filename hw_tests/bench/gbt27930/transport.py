@@ -42,6 +42,7 @@ class Sender:
         self._allowed = 0  # packets still allowed by the last CTS
         self._data_at = 0
         self._lost = -1  # index of a packet that never leaves
+        self._swap = False  # the first two packets
         self._since = 0  # of waiting for the peer
         self._limit_ms = ANSWER_ms
         self._out: list[Frame] = []
@@ -56,7 +57,8 @@ class Sender:
         self.busy, self.ended = True, ""
         self._next = self._allowed = 0
         self._wait(now_ms, ANSWER_ms)
-        self._lost = len(chunks) // 2 if self.faults & {"lose", "lose_once"} else -1
+        self._swap = "disorder" in self.faults and len(chunks) > 1
+        self._lost = (len(chunks) - 1) // 2 if self.faults & {"lose", "lose_once"} else -1
         per_cts = len(chunks) if self._count_in_rts else 0xFF
         rts = _control(CAR_CM_ID, pgn, RTS, self._size & 0xFF, self._size >> 8, len(chunks), per_cts)
         self._out.append(rts)
@@ -107,6 +109,7 @@ class Sender:
             self._complain("tp_wrong", f"{self.pgn:04X}: CTS for {count} from {first} of {len(self._packets)}")
             self.abort(RESOURCES)
             return
+        self._swap = self._swap and self._next == 0
         self._next, self._allowed = first - 1, count
         self._data_at = now_ms
         self._wait(now_ms, ANSWER_ms)
@@ -138,7 +141,7 @@ class Sender:
     def _data(self, now_ms: int) -> None:
         index = self._next
         packet = self._packets[index]
-        if "disorder" in self.faults and len(self._packets) > 1 and index < 2:
+        if self._swap and index < 2:
             packet = self._packets[1 - index]
         if index != self._lost:
             self._out.append(packet)
@@ -160,19 +163,27 @@ class Receiver:
         self._pgn = 0
         self._size = self._count = self._first = self._asked = 0
         self._got: dict[int, bytes] = {}
+        self._patience = 0  # how often it still asks again
         self._last = 0
         self._limit_ms = 0
         self._out: list[Frame] = []
 
     def control(self, data: bytes, now_ms: int) -> None:
         """A TP.CM of the car."""
+        if len(data) != 8:
+            return
         if data[0] == RTS:
             self._pgn = data[5] | data[6] << 8 | data[7] << 16
             self._size, self._count = data[1] | data[2] << 8, data[3]
             self._got = {}
+            self._patience = 2
             self._ask(1, now_ms)
         elif data[0] == ABORT:
             self._count = 0
+
+    def _abort(self, reason: int) -> None:
+        self._out.append(_control(CHARGER_CM_ID, self._pgn, ABORT, reason, 0xFF, 0xFF, 0xFF))
+        self._count = 0
 
     def _ask(self, first: int, now_ms: int) -> None:
         self._first = first
@@ -182,16 +193,16 @@ class Receiver:
 
     def data(self, data: bytes, now_ms: int) -> tuple[int, bytes] | None:
         """A TP.DT of the car; the message if that was its last packet."""
-        if not self._count:
+        if not self._count or len(data) != 8:
             return None
         self._got[data[0]] = bytes(data[1:])
         self._last, self._limit_ms = now_ms, BETWEEN_DATA_ms
         last_asked = self._first + self._asked - 1
-        if data[0] < last_asked:
-            return None
         missing = next((i for i in range(1, self._count + 1) if i not in self._got), 0)
         if missing:
-            self._ask(missing, now_ms)
+            if data[0] >= last_asked:
+                self._patience -= missing < last_asked
+                self._ask(missing, now_ms) if self._patience >= 0 else self._abort(RESOURCES)
             return None
         message = b"".join(self._got[i] for i in range(1, self._count + 1))[: self._size]
         size = (self._size & 0xFF, self._size >> 8)
@@ -202,8 +213,7 @@ class Receiver:
     def step(self, now_ms: int) -> list[Frame]:
         """Answers to send, and the abort when the car falls silent."""
         if self._count and now_ms - self._last > self._limit_ms:
-            self._out.append(_control(CHARGER_CM_ID, self._pgn, ABORT, TIMEOUT, 0xFF, 0xFF, 0xFF))
-            self._count = 0
+            self._abort(TIMEOUT)
         out, self._out = self._out, []
         return out
 

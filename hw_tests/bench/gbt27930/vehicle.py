@@ -7,17 +7,48 @@ from typing import Protocol
 class Vehicle(Protocol):
     """The plant's car side. Voltages in V, currents in A with + charging the pack, SOC 0 to 1."""
 
-    plugged: bool
-    aux_V: float  # auxiliary supply A+/A- at the inlet: the BMS is awake only while it is on
-    inlet_V: float  # DC+/DC- at the inlet, outside K5/K6
-    pack_V: float  # at the pack's terminals
-    pack_ocv_V: float
-    current_A: float
-    soc: float
-    capacity_Wh: float
-    temperature_C: float
-    contactors_closed: bool  # K5/K6, read back
-    close_contactors: bool  # K5/K6, commanded by the car
+    close_contactors: bool
+    """K5/K6, commanded by the car."""
+
+    @property
+    def contactors_closed(self) -> bool:
+        """K5/K6, read back."""
+
+    @property
+    def plugged(self) -> bool:
+        """The plug is in the inlet."""
+
+    @property
+    def aux_V(self) -> float:
+        """Auxiliary supply A+/A- at the inlet: the BMS is awake only while it is on."""
+
+    @property
+    def inlet_V(self) -> float:
+        """DC+/DC- at the inlet, outside K5/K6."""
+
+    @property
+    def pack_V(self) -> float:
+        """At the pack's terminals."""
+
+    @property
+    def pack_ocv_V(self) -> float:
+        """What the pack would have without current."""
+
+    @property
+    def current_A(self) -> float:
+        """Into the pack."""
+
+    @property
+    def soc(self) -> float:
+        """The true one."""
+
+    @property
+    def capacity_Wh(self) -> float:
+        """Energy from empty to full."""
+
+    @property
+    def temperature_C(self) -> float:
+        """Of the pack."""
 
 
 @dataclass
