@@ -215,7 +215,7 @@ class Driver(Modules):
         item = _CYCLE[turn]
         if self._phase == _SETS_MODE:
             item = INVERTER
-        elif turn & 1 and record[V_READY] != 1:
+        elif turn & 1 and record[V_READY] != 1 and item != INVERTER:
             item = 0
         elif turn & 1 and record[V_ON] != (1 if self._phase == _IS_ON else 0):
             item = STATUS
