@@ -62,8 +62,8 @@ _MATTERS = (
     1 << _SWITCH | 1 << _AMPERES | 1 << _VOLTS,
 )
 # What is repeated in turn: items to read, or below 0 a write (-1 - index).
-_CYCLE = (VOLTAGE, STATUS, CURRENT, -1 - _SWITCH, POWER_AC, INVERTER, STATUS, CURRENT, -1 - _AMPERES, 0, -1 - _VOLTS,
-          -1 - _CUTOFF)  # fmt: skip
+_CYCLE = (VOLTAGE, STATUS, CURRENT, -1 - _SWITCH, INVERTER, POWER_AC, STATUS, -1 - _AMPERES, VOLTAGE, 0, INVERTER, -1 - _VOLTS,
+          CURRENT, -1 - _CUTOFF)  # fmt: skip
 _SLOW = (COUNT, MAX_VOLTAGE, MIN_VOLTAGE, MAX_CURRENT, RATED_POWER, TEMPERATURE)  # where the cycle has a 0
 # Phases.
 _IS_OFF, _SETS_MODE, _SETS_POINT, _IS_ON = const(0), const(1), const(2), const(3)
@@ -294,10 +294,13 @@ class Driver(Modules):
                 break
         else:
             return
+        sent = self._sent[index]
+        if number == UNKNOWN or sent == UNKNOWN:
+            return
         if number == self._before[index]:
             self._since[index] = now
-        tolerance = 1 if index >= _CUTOFF or index == _AMPERES else 0
-        if not -tolerance <= number - self._sent[index] <= tolerance:
+        tolerance = 0 if index == _SWITCH or index == _MODE else 1
+        if not -tolerance <= number - sent <= tolerance:
             return
         # Volts and amperes of the group are answered by its master alone.
         self._echoed[index] |= self._all if index == _VOLTS or index == _AMPERES else bit

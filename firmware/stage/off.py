@@ -101,8 +101,6 @@ class Off:
                 return
             self._fault(F_CONTACTOR_FEEDBACK, now)
         stage.relays &= ~OUT_ENABLE
-        self.open = 1
-        stage.relays |= OUT_BLEED
         self._go(_BLEED, now)
 
     def _bleed(self, now):
@@ -118,14 +116,13 @@ class Off:
             stage.relays &= ~OUT_BLEED
             self._go(_REST, now)
             return
-        if not self._told:
-            stage.relays |= OUT_BLEED
-            if (now - self._since) & TICKS_MASK >= _BLEED_ms:
-                self._blame(link_dV, inlet_dV, now)
-        elif now & _AGAIN_ms < 1000:
+        # Never onto a closed contactor: a battery may hang behind it.
+        if reached.open and (not self._told or now & _AGAIN_ms < 1000):
             stage.relays |= OUT_BLEED
         else:
             stage.relays &= ~OUT_BLEED
+        if not self._told and (now - self._since) & TICKS_MASK >= _BLEED_ms:
+            self._blame(link_dV, inlet_dV, now)
 
     def _blame(self, link_dV, inlet_dV, now):
         stage = self._stage
