@@ -1,7 +1,7 @@
 """A GB/T 27930 session in virtual time: the real Session, a stage that does as it is told, and a small scripted car.
 
-The car speaks raw bytes written here from the facts (1.2 to 1.4, 1.8a), not by any codec of the firmware. Runs on CPython
-and on MicroPython. `Rig.mute` names messages that the car leaves out; the car's values are attributes to be changed.
+The car speaks raw bytes written here from the facts (1.2 to 1.4, 1.8a), not by any codec of the firmware. It runs on
+CPython and on MicroPython. `Car.mute` names messages that the car leaves out; its values are attributes to be changed.
 """
 
 from firmware import faults as f
@@ -113,26 +113,28 @@ class Car:
             self.state = "proposed"
         elif name == "CHM" and self.state in ("off", "proposed"):
             self.state = "hello"
-        elif name == "CRM":
-            if data[0] == 0 and self.state not in ("identify",):
-                self.state = "identify"
-                self.bem = None
-            elif data[0] == 0xAA and self.state == "identify":
-                self.state = "parameters"
+        elif name == "CSD":
+            self.state = "done"
+        elif name == "CEM":
+            self.state = "lost"
+        else:
+            self._asked(name, data, now)
+
+    def _asked(self, name, data, now):
+        if name == "CRM" and data[0] == 0 and self.state != "identify":
+            self.state = "identify"
+            self.bem = None
+        elif name == "CRM" and data[0] == 0xAA and self.state == "identify":
+            self.state = "parameters"
         elif name == "CML" and self.state == "parameters":
             self.state = "configure"
             self._ready_at = now
         elif name == "CRO" and data[0] == 0xAA and self.state == "configure":
             self.state = "energy"
-        elif name == "CST" and self.state != "off":
-            if self.state != "stopping":
-                self.state = "stopping"
-                self.bst = self.bst or b"\x40\x00\x00\x00"
-                self._stop_at = now
-        elif name == "CSD":
-            self.state = "done"
-        elif name == "CEM":
-            self.state = "lost"
+        elif name == "CST" and self.state not in ("off", "stopping"):
+            self.state = "stopping"
+            self.bst = self.bst or b"\x40\x00\x00\x00"
+            self._stop_at = now
 
     def _answered(self, data):
         if self.transfer is None:
@@ -227,7 +229,8 @@ class Car:
     def _long(self, name, period_ms, now, pf, data):
         if self.transfer is None and self._due(name, period_ms, now):
             self.transfer = (pf, data, 0, 0)
-            self.out.append((0x1CEC56F4, bytes([0x10]) + u16(len(data)) + bytes([(len(data) + 6) // 7, 0xFF, 0, pf, 0])))
+            packets = (len(data) + 6) // 7
+            self.out.append((0x1CEC56F4, bytes([0x10]) + u16(len(data)) + bytes([packets, 0xFF, 0, pf, 0])))
 
     def _transfer(self):
         if self.transfer is None:
@@ -314,7 +317,7 @@ class Rig:
         began = self.ms()
         while not done():
             if self.ms() - began > limit_ms:
-                raise AssertionError("still in phase %s after %d ms" % (st.PHASE_NAMES[self.facts[st.C_PHASE]], limit_ms))
+                raise AssertionError(f"after {limit_ms} ms still in phase {st.PHASE_NAMES[self.facts[st.C_PHASE]]}")
             self.tick()
         return self.ms() - began
 

@@ -89,7 +89,12 @@ FROM_CAR = (
         {"discharge_max_dA": 200, "pack_min_dV": 3200, "cell_min_cV": 280, "floor_permille": 200},
         "1.8a: 20 A is 4200",
     ),
-    ("BCPP", "D8 0E 80 0C 18 01 C8", {"discharge_max_dA": 0, "floor_permille": 1000}, "table: no discharge; nonsense SOC"),
+    (
+        "BCPP",
+        "D8 0E 80 0C 18 01 C8",
+        {"discharge_max_dA": 0, "floor_permille": 1000},
+        "table: no discharge; nonsense SOC",
+    ),
     ("BCSP", "78 00 E8 03 FF FF FF FF", {"remaining_min": 120}, "1.8a"),
 )
 
@@ -144,5 +149,5 @@ TP_PF = {"BRM": 0x02, "BCP": 0x06, "BCS": 0x11, "BMV": 0x15, "BMT": 0x16, "BSP":
 
 
 def octets(text):
-    """"0A FF" to bytes."""
+    """ "0A FF" to bytes."""
     return bytes([int(part, 16) for part in text.split()])
