@@ -1,0 +1,39 @@
+# The wires of a board that stands on the bench: pins and two CAN buses as sockets on this machine. Where they are is
+# told by `bench.json` in the current directory: {"io": port, "car": port, "converter": port, "lockstep": 0 or 1,
+# "retained": file, "reset_cause": number, "year": epoch}. On a board lib/ has real drivers in their place.
+import json
+import socket
+
+from remoteio import RemoteIO, RetainedFile
+from slcan import CAN
+
+_NODELAY = 1  # TCP_NODELAY: the unix port names neither the option nor its level (6, TCP)
+
+
+class Wires:
+    def __init__(self, where, car_bit_s, converter_bit_s):
+        self.io = RemoteIO(_stream(where["io"]))
+        self.car_can = CAN(_stream(where["car"]), car_bit_s)
+        self.converter_can = CAN(_stream(where["converter"]), converter_bit_s)
+        for can in (self.car_can, self.converter_can):
+            can.set_filters(None)
+        self.rtc = RetainedFile(where.get("retained", "retained.bin"))
+        self.lockstep = where.get("lockstep", 0)
+        self.reset_cause = where.get("reset_cause", 0)
+
+
+def connect(car_bit_s, converter_bit_s, path="bench.json"):
+    try:
+        with open(path) as file:
+            where = json.load(file)
+    except (OSError, ValueError) as error:
+        raise OSError("%s: %s; the bench writes it: start with `make run`" % (path, error))
+    return Wires(where, car_bit_s, converter_bit_s)
+
+
+def _stream(port):
+    stream = socket.socket()
+    stream.connect(socket.getaddrinfo("127.0.0.1", port)[0][-1])
+    stream.setsockopt(6, _NODELAY, 1)
+    stream.setblocking(False)
+    return stream
