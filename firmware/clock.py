@@ -9,19 +9,12 @@ from firmware.units import age_ms
 
 _GAP_s = const(946684800)  # from 1970-01-01 to 2000-01-01
 _SET_s = const(789004800)  # 2025-01-01 in seconds since 2000: an earlier time was never set
+_JUMP_s = const(2)  # more than rounding and drift between two steps: the clock was set
 
 
 def epoch_year():
-    # 1970 on a PC and the unix port, 2000 on the ESP32 (reference of MicroPython, module time).
+    # 1970 on a PC and the unix port, 2000 on the ESP32 (MicroPython, module time).
     return time.gmtime(0)[0]
-
-
-def unix_s(seconds):
-    return seconds + _GAP_s
-
-
-def from_unix_s(seconds):
-    return seconds - _GAP_s
 
 
 class Clock:
@@ -30,11 +23,12 @@ class Clock:
 
     def __init__(self, read_s, year):
         if year not in (1970, 2000):
-            raise ValueError("clock: epoch %s; the board's time must count from 1970 or 2000" % year)
+            raise ValueError("clock: epoch %s: the board must count from 1970 or 2000" % year)
         self._read_s = read_s
         self._gap_s = _GAP_s if year == 1970 else 0
         self._last = None
         self._rest_ms = 0
+        self._born_s = None  # wall time at uptime 0
         self.up_s = 0
 
     def now_s(self):
@@ -42,12 +36,24 @@ class Clock:
         seconds = int(self._read_s()) - self._gap_s
         return seconds if seconds >= _SET_s else None
 
+    def unix_s(self, up_s):
+        # The moment of an uptime in Unix seconds, or None; the same answer each time, unless the clock is set anew.
+        return None if self._born_s is None else self._born_s + up_s + _GAP_s
+
+    def from_unix_s(self, seconds):
+        return seconds - _GAP_s
+
     def step(self, now):
         if self._last is not None:
             self._rest_ms += age_ms(now, self._last)
             self.up_s += self._rest_ms // 1000
             self._rest_ms %= 1000
         self._last = now
+        now_s = self.now_s()
+        if now_s is not None:
+            born_s = now_s - self.up_s
+            if self._born_s is None or abs(born_s - self._born_s) > _JUMP_s:
+                self._born_s = born_s
 
     def restart(self):
         pass

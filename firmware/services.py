@@ -1,6 +1,7 @@
 # The second thread: what may be slow, block within a deadline, fail and restart. Each service has a name, step(now),
 # which ends within 5 s, and restart(). One boundary catches what a step raises; no service takes another with it.
 import gc
+import os
 
 from micropython import const
 
@@ -8,6 +9,7 @@ from firmware import clock as clocks
 from firmware.faults import F_SERVICE
 from firmware.journal import Journal
 from firmware.planner import Planner
+from firmware.station import Reader
 from firmware.units import age_ms
 
 _PAUSE_ms = const(20)  # over 10: a shorter sleep spins and holds the interpreter (MicroPython hazard 22)
@@ -62,6 +64,25 @@ class Kept:
         self._journal.note(F_SERVICE, 1, self._number)
 
 
+class View:
+    # What the services know of the station: one whole copy of each record, at most one step old.
+    name = "view"
+
+    def __init__(self, station):
+        self.sense = Reader(station.sense)
+        self.car = Reader(station.car)
+        self.power = Reader(station.power)
+        self.grid = Reader(station.grid)
+        self.control = Reader(station.control)
+
+    def step(self, now):
+        for reader in (self.sense, self.car, self.power, self.grid, self.control):
+            reader.refresh()
+
+    def restart(self):
+        pass
+
+
 class Services:
     def __init__(self, services, journal, ticks_ms, log):
         self._services = services
@@ -95,22 +116,19 @@ class Services:
 
 def build(fw, config, read_s, ticks_ms, module, log, year=None, boot_id=None):
     # The services of one station. read_s: the board's clock in s, counted from `year`; module: its `socket`.
+    view = View(fw.station)
     clock = clocks.Clock(read_s, year or clocks.epoch_year())
-    journal = Journal(fw.station, config, clock)
+    journal = Journal(view, fw.station.events, config, clock)
     if config.message:
         log(config.message)
     for code in config.faults:
         journal.note(code, 1, 0)
-    services = [clock, journal, Planner(fw.station, fw.wishes, config)]
+    services = [view, clock, journal, Planner(view, fw.wishes, config)]
     if config["mqtt_host"]:
         # Loaded here and not in the thread: an import adds to what both threads see.
         from firmware.uplink.uplink import Uplink
 
-        services.append(Uplink(fw, config, clock, journal, module, ticks_ms, log, boot_id or _boot_id()))
+        boot_id = boot_id or "%08x" % int.from_bytes(os.urandom(4), "big")
+        services.append(Uplink(view, fw.wishes, config, clock, journal, module, ticks_ms, log, boot_id))
     return Services(services, journal, ticks_ms, log)
 
-
-def _boot_id():
-    import os
-
-    return "%08x" % int.from_bytes(os.urandom(4), "big")

@@ -87,7 +87,7 @@ class Rig:
             self, self.config, self.read_s, self.ticks_ms, self.sockets, self.lines.append, epoch, "b001"
         )
         self.uplink = self.services._services[-1]
-        self.journal = self.services._services[1]
+        self.journal = self.services._services[2]
 
     def ticks_ms(self) -> int:
         return self.ms & TICKS_MASK

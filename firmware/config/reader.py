@@ -1,10 +1,10 @@
-# The configuration: a flat JSON object in one file, judged whole against points.py. One wrong point and nothing of the
-# file counts, except the station's name and the way to the broker, so that the fault can be told from afar.
+# Judges the configuration file, whole, against points.py. One wrong point and nothing of the file counts, except the
+# station's name and the way to the broker, so that the fault can be told from afar.
 import binascii
 import hashlib
 import json
-import sys
 
+from firmware.config.points import POINTS
 from firmware.faults import F_CONFIG, F_FLOOR_UNREADABLE
 
 _FILE_MAX = 4096
@@ -12,33 +12,10 @@ _SECRET = "mqtt_password"  # not in the hash: 8 digits would be enough to guess 
 
 
 class ConfigError(ValueError):
-    # Says what is wrong, where, and what to do.
     pass
 
 
-class Config:
-    # Read like a dict. `hash` names the active set, `faults` are to be told, `message` is for the log.
-    def __init__(self, values, faults=(), message=""):
-        self._values = values
-        self.faults = faults
-        self.message = message
-        self.hash = _hash(values)
-
-    def __getitem__(self, key):
-        return self._values[key]
-
-    def __contains__(self, key):
-        return key in self._values
-
-    def get(self, key, default=None):
-        return self._values.get(key, default)
-
-    def keys(self):
-        return sorted(self._values)
-
-
 def load(path):
-    # Never fails: without a good file come the defaults, with the floor at 100 %.
     values = {}
     try:
         with open(path) as file:
@@ -55,7 +32,6 @@ def load(path):
 
 
 def parse(text):
-    # A Config from JSON text; ConfigError if anything is wrong.
     values, error = _read(text)
     if error:
         raise ConfigError(error)
@@ -63,18 +39,11 @@ def parse(text):
 
 
 def _complete(given, faults=(), message=""):
-    values = {row[0]: row[4] for row in _points()}
+    values = {row[0]: row[4] for row in POINTS}
     values.update(given)
-    # The declarations have served: they would take 4 KB of the heap for ever.
-    sys.modules.pop("firmware.config.points", None)
-    globals().pop("points", None)
-    return Config(values, faults, message)
-
-
-def _points():
-    from firmware.config.points import POINTS
-
-    return POINTS
+    canonical = "".join(["%s=%s\n" % (key, values[key]) for key in sorted(values) if key != _SECRET])
+    digest = hashlib.sha256(canonical.encode()).digest()
+    return values, binascii.hexlify(digest[:4]).decode(), faults, message
 
 
 def _read(text):
@@ -93,7 +62,7 @@ def _read(text):
 def _judge(given, text):
     # Destructive reading: every point takes its key, what is left over is an error.
     values, error = {}, ""
-    for row in _points():
+    for row in POINTS:
         key = row[0]
         if key in given:
             value = given.pop(key)
@@ -116,9 +85,9 @@ def _wrong(row, value):
     if unit in ("name", "text"):
         return _wrong_text(value, unit, low, high)
     if type(value) is not int:  # a bool is no number, a float is no whole one
-        return "must be a whole number from %d to %d %s" % (low, high, unit)
+        return ("must be a whole number from %d to %d %s" % (low, high, unit)).rstrip()
     if not low <= value <= high:
-        return "must be from %d to %d %s" % (low, high, unit)
+        return ("must be from %d to %d %s" % (low, high, unit)).rstrip()
     return ""
 
 
@@ -136,25 +105,18 @@ def _wrong_text(value, unit, low, high):
 
 def _together(values):
     # Points that must fit each other.
-    derate = values.get("temperature_derate_dC")
-    stop = values.get("temperature_stop_dC")
-    if derate is not None and stop is not None and derate >= stop:
+    derate = values.get("temperature_derate_dC", 700)
+    if derate >= values.get("temperature_stop_dC", 900):
         return '"temperature_derate_dC" must be below "temperature_stop_dC"'
     return ""
 
 
 def _twice(text, key):
     # JSON lets a key come twice and keeps the last: whoever reads the file sees the first.
-    quoted = '"%s"' % key
-    parts = text.split(quoted)[1:]
+    parts = text.split('"%s"' % key)[1:]
     return "is given twice: keep one" if sum([part.lstrip()[:1] == ":" for part in parts]) > 1 else ""
 
 
 def _line(text, key):
     at = text.find('"%s"' % key)
     return "" if at < 0 else "line %d: " % (text[:at].count("\n") + 1)
-
-
-def _hash(values):
-    canonical = "".join(["%s=%s\n" % (key, values[key]) for key in sorted(values) if key != _SECRET])
-    return binascii.hexlify(hashlib.sha256(canonical.encode()).digest()[:4]).decode()

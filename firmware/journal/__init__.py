@@ -2,55 +2,41 @@
 # They wait in RAM, bounded; what does not fit is counted and leaves a gap in the numbers.
 #
 # The seam for flash: a store with put(values), oldest(into) and done() like Ring's, which writes only while control
-# grants quiet (station, K_QUIET) and before that keeps what it was given in such a ring.
+# grants quiet (station, K_QUIET) and before that keeps what it was given in such a ring. Signed records: the seam is
+# in write().
 from array import array
 
 from micropython import const
 
-from firmware.faults import F_EVENTS_LOST, FAULTS
-from firmware.station import (
-    C_PHASE,
-    C_SESSION,
-    E_AT,
-    E_CODE,
-    E_DATA,
-    E_STATE,
-    EV_PHASE,
-    EVENT_SLOTS,
-    PH_IDLE,
-    C_SOC_permille,
-    G_EXPORT_Wh,
-    G_IMPORT_Wh,
-    Reader,
-)
-from firmware.units import UNKNOWN, age_ms
-
-# Slots that every record has. UNKNOWN: not known, for J_AT_s: made before the clock was set.
-J_KIND = const(0)
-J_SEQ = const(1)  # counts from 1 since boot over both kinds: a gap is a loss
-J_AT_s = const(2)  # seconds since 2000; of an interval, its end
-J_UP_s = const(3)  # the same moment as uptime
-J_SESSION = const(4)  # 0: no car
-# An event:
-J_CODE = const(5)  # fault code, or EV_PHASE
-J_STATE = const(6)  # 1 raised, 0 cleared; of EV_PHASE the new phase
-J_DATA = const(7)
-# An interval at the meter:
-J_LENGTH_s = const(5)
-J_IMPORT_Wh = const(6)  # in this interval
-J_EXPORT_Wh = const(7)
-J_IMPORT_TOTAL_Wh = const(8)  # since boot: a lost record cannot lose energy
-J_EXPORT_TOTAL_Wh = const(9)
-J_SOC_START_permille = const(10)
-J_SOC_END_permille = const(11)
+from firmware import fault_text, station
+from firmware.faults import F_EVENTS_LOST, FAULTS, severity
+from firmware.units import age_ms
 
 EVENT = const(1)
 METER = const(2)
-_EVENT_SLOTS = const(8)
-RECORD_SLOTS = const(12)
-_EVENTS = const(64)
-_METERS = const(64)  # 16 hours of quarters
+_EVENTS = const(48)
+_METERS = const(48)  # 12 hours of quarters
 _EVENTS_A_STEP = const(32)
+
+# Slots of every record. Times are uptimes: the clock may be set later.
+_SEQ = const(0)  # counts from 1 since boot over both kinds: a gap is a loss
+_UP_s = const(1)  # of an interval, its end
+_SESSION = const(2)  # 0: no car
+# An event:
+_CODE = const(3)  # fault code, or EV_PHASE
+_STATE = const(4)  # 1 raised, 0 cleared; of EV_PHASE the new phase
+_DATA = const(5)
+_EVENT_SLOTS = const(6)
+# An interval at the meter:
+_START_s = const(3)
+_IMPORT_Wh = const(4)
+_EXPORT_Wh = const(5)
+_SOC_START = const(6)
+_SOC_END = const(7)
+_METER_SLOTS = const(8)
+_METER_KEYS = "- - - - import_Wh export_Wh soc_start_permille soc_end_permille"
+
+_SEVERITIES = ("info", "warn", "stop", "emergency")
 
 
 class Ring:
@@ -73,12 +59,10 @@ class Ring:
         self.held += 1
 
     def oldest(self, into):
-        if not self.held:
-            return False
         at = self._first * self._slots
         for slot in range(self._slots):
             into[slot] = self._values[at + slot]
-        return True
+        return self.held > 0
 
     def done(self):
         # The oldest is safe elsewhere.
@@ -89,35 +73,34 @@ class Ring:
 class Journal:
     name = "journal"
 
-    def __init__(self, station, config, clock):
-        self._events = station.events
-        self._car = Reader(station.car)
-        self._grid = Reader(station.grid)
+    def __init__(self, view, events, config, clock):
+        self._view = view
+        self._events = events
         self._clock = clock
         self._interval_s = config["meter_interval_s"]
-        self._rings = (Ring(_EVENTS, _EVENT_SLOTS), Ring(_METERS, RECORD_SLOTS))
+        self.events = Ring(_EVENTS, _EVENT_SLOTS)
+        self.meters = Ring(_METERS, _METER_SLOTS)
         self._seq = 0
-        self._event = array("i", [0] * EVENT_SLOTS)
-        self._record = array("i", [0] * RECORD_SLOTS)
+        self._record = array("i", [0] * _METER_SLOTS)
+        self._told = array("i", [0] * _METER_SLOTS)
         self._lost = 0
         self.active = bytearray(FAULTS)  # faults that are raised now, as told by the events
         self._slice = None  # which interval is open
         self._session = 0
-        self._start = array("i", [0, 0, 0, UNKNOWN])  # of the open interval: uptime, import, export, SOC
+        self._open = array("i", [0] * _METER_SLOTS)  # its beginning
 
     def step(self, now):
-        self._car.refresh()
-        self._grid.refresh()
         self._meter()
+        record = self._record
         for _ in range(_EVENTS_A_STEP):
-            event = self._event
-            if not self._events.get(event):
+            if not self._events.get(record):
                 break
-            self._keep(event[E_CODE], event[E_STATE], event[E_DATA], age_ms(now, event[E_AT]) // 1000)
+            age_s = age_ms(now, record[station.E_AT]) // 1000
+            self._keep(record[station.E_CODE], record[station.E_STATE], record[station.E_DATA], age_s)
         lost = self._events.lost[0]
         if lost != self._lost:
-            self.note(F_EVENTS_LOST, 1, lost - self._lost)
-            self.note(F_EVENTS_LOST, 0, 0)
+            self._keep(F_EVENTS_LOST, 1, lost - self._lost, 0)
+            self._keep(F_EVENTS_LOST, 0, 0, 0)
             self._lost = lost
 
     def restart(self):
@@ -125,75 +108,91 @@ class Journal:
 
     def note(self, code, state, data):
         # An event of the services themselves; raised or cleared once.
-        if self.active[code] != state or code == F_EVENTS_LOST:
+        if self.active[code] != state:
             self._keep(code, state, data, 0)
 
-    def waiting(self):
-        return self._rings[0].held + self._rings[1].held
-
-    def lost(self):
-        return self._rings[0].lost + self._rings[1].lost
-
-    def oldest(self, into):
-        # The record that waits longest, of either kind; False if none does.
-        events, meters = self._rings
-        if not meters.oldest(into):
-            return events.oldest(into)
-        seq = into[J_SEQ]
-        if events.oldest(into) and into[J_SEQ] < seq:
-            return True
-        return meters.oldest(into)
-
-    def done(self, kind):
-        # The oldest of this kind was acknowledged.
-        self._rings[kind - 1].done()
-
     def _keep(self, code, state, data, age_s):
-        if code != EV_PHASE:
+        if code != station.EV_PHASE:
             self.active[code] = state
-        record = self._head(EVENT, age_s)
-        record[J_CODE] = code
-        record[J_STATE] = state
-        record[J_DATA] = data
-        self._rings[0].put(record)
+        record = self._head(age_s)
+        record[_CODE] = code
+        record[_STATE] = state
+        record[_DATA] = data
+        self.events.put(record)
 
-    def _head(self, kind, age_s):
+    def _head(self, age_s):
         record = self._record
-        now_s = self._clock.now_s()
         self._seq += 1
-        record[J_KIND] = kind
-        record[J_SEQ] = self._seq
-        record[J_AT_s] = UNKNOWN if now_s is None else now_s - age_s
-        record[J_UP_s] = max(self._clock.up_s - age_s, 0)
-        record[J_SESSION] = self._session
+        record[_SEQ] = self._seq
+        record[_UP_s] = max(self._clock.up_s - age_s, 0)
+        record[_SESSION] = self._session
         return record
 
-    # --- meter intervals: quarters of the wall clock, cut also where a session begins or ends ---
     def _meter(self):
-        car = self._car.values
-        session = 0 if car[C_PHASE] in (PH_IDLE, UNKNOWN) else car[C_SESSION]
-        now_s = self._clock.now_s()
-        slice_ = (now_s is None, (self._clock.up_s if now_s is None else now_s) // self._interval_s)
-        if slice_ != self._slice or session != self._session:
-            if self._slice is not None:
-                self._close()
-            self._slice, self._session = slice_, session
-            self._open()
+        # Quarters of the wall clock, cut also where a session begins or ends.
+        car, grid, clock = self._view.car.values, self._view.grid.values, self._clock
+        session = 0 if car[station.C_PHASE] <= station.PH_IDLE else car[station.C_SESSION]
+        unix_s = clock.unix_s(clock.up_s)
+        slice_ = (clock.up_s if unix_s is None else unix_s) // self._interval_s
+        if slice_ == self._slice and session == self._session:
+            return
+        begun = self._open
+        if self._slice is not None:
+            record = self._head(0)
+            record[_START_s] = begun[_START_s]
+            record[_IMPORT_Wh] = grid[station.G_IMPORT_Wh] - begun[_IMPORT_Wh]
+            record[_EXPORT_Wh] = grid[station.G_EXPORT_Wh] - begun[_EXPORT_Wh]
+            record[_SOC_START] = begun[_SOC_START]
+            record[_SOC_END] = car[station.C_SOC_permille]
+            self.meters.put(record)
+        self._slice, self._session = slice_, session
+        begun[_START_s] = clock.up_s
+        begun[_IMPORT_Wh], begun[_EXPORT_Wh] = grid[station.G_IMPORT_Wh], grid[station.G_EXPORT_Wh]
+        begun[_SOC_START] = car[station.C_SOC_permille]
 
-    def _open(self):
-        start, grid = self._start, self._grid.values
-        start[0] = self._clock.up_s
-        start[1], start[2] = grid[G_IMPORT_Wh], grid[G_EXPORT_Wh]
-        start[3] = self._car.values[C_SOC_permille]
+    # --- for who tells them ---
+    def write(self, text, online_s):
+        # The record that waits longest, as JSON into `text`; its kind, or 0 if none waits. What is older than the
+        # uptime `online_s`, when this connection was made, had to wait for it.
+        record = self._told
+        kind = METER if self.meters.oldest(record) else 0
+        seq = record[_SEQ]
+        if self.events.oldest(record):
+            if kind and seq < record[_SEQ]:
+                self.meters.oldest(record)
+            else:
+                kind = EVENT
+        if kind:
+            up_s, unix_s = record[_UP_s], self._clock.unix_s
+            text.number("seq", record[_SEQ])
+            text.number("t" if kind == EVENT else "end_s", unix_s(up_s))
+            text.number("session", record[_SESSION])
+            if kind == EVENT:
+                self._write_event(text, record[_CODE], record)
+            else:
+                text.number("start_s", unix_s(record[_START_s]))
+                text.number("length_s", up_s - record[_START_s])
+                text.numbers(_METER_KEYS, record)
+            text.raw("hist", "true" if up_s < online_s else "false")  # then, one day, "mac" over all of it
+        return kind
 
-    def _close(self):
-        start, grid = self._start, self._grid.values
-        record = self._head(METER, 0)
-        record[J_LENGTH_s] = self._clock.up_s - start[0]
-        record[J_IMPORT_Wh] = grid[G_IMPORT_Wh] - start[1]
-        record[J_EXPORT_Wh] = grid[G_EXPORT_Wh] - start[2]
-        record[J_IMPORT_TOTAL_Wh] = grid[G_IMPORT_Wh]
-        record[J_EXPORT_TOTAL_Wh] = grid[G_EXPORT_Wh]
-        record[J_SOC_START_permille] = start[3]
-        record[J_SOC_END_permille] = self._car.values[C_SOC_permille]
-        self._rings[1].put(record)
+    def _write_event(self, text, code, record):
+        if code == station.EV_PHASE:
+            text.word("code", "phase")
+            text.word("phase", station.PHASE_NAMES[record[_STATE]])
+            return
+        name, mrec = fault_text.name_of(code)
+        text.word("code", name)
+        text.word("state", "raised" if record[_STATE] else "cleared")
+        text.word("sev", _SEVERITIES[severity[code]])
+        if mrec != "0":
+            text.raw("mrec", mrec)
+        text.number("data", record[_DATA])
+        if record[_STATE]:
+            text.word("action", fault_text.action_of(code))
+
+    def done(self, kind):
+        # The record written last is safe elsewhere. It may have given way meanwhile: then nothing is taken.
+        ring = self.events if kind == EVENT else self.meters
+        if ring.oldest(self._record) and self._record[_SEQ] == self._told[_SEQ]:
+            ring.done()

@@ -3,7 +3,7 @@
 # restart or a lost message cannot make it forget (uplink.md section 4, row 33).
 from micropython import const
 
-from firmware.station import C_GATE_FLOOR_permille, C_GATE_SOC_LOW_permille, Reader
+from firmware import station
 from firmware.units import UNKNOWN, age_ms
 from firmware.wishes import SRC_PLAN
 
@@ -16,8 +16,8 @@ _ENOUGH_permille = const(5)  # this far above it ends: no hunting around the flo
 class Planner:
     name = "planner"
 
-    def __init__(self, station, wishes, config):
-        self._car = Reader(station.car)
+    def __init__(self, view, wishes, config):
+        self._car = view.car
         self._wishes = wishes
         self._charge_W = config["charge_max_W"]
         self._charging = False
@@ -26,8 +26,8 @@ class Planner:
         self._serial = 0
 
     def step(self, now):
-        self._car.refresh()
-        power_W = self._plan(self._car.values[C_GATE_SOC_LOW_permille], self._car.values[C_GATE_FLOOR_permille])
+        car = self._car.values
+        power_W = self._plan(car[station.C_GATE_SOC_LOW_permille], car[station.C_GATE_FLOOR_permille])
         if power_W == self._power_W and age_ms(now, self._posted) < _RENEW_ms:
             return
         if power_W != self._power_W:

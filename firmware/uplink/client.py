@@ -12,14 +12,13 @@ _STEP_ms = const(4500)  # all calls of one step together: a service's step ends 
 _PID_LAST = const(65000)  # umqtt's numbers never wrap by themselves, and 65536 would hang it (hazard 6c)
 
 
-class Client:
-    def __init__(self, module, ticks_ms, config, topics):
-        self.link = Link(module, ticks_ms)
-        self._ticks_ms = ticks_ms
-        self._step_begun = ticks_ms()
+class Client(Link):
+    def __init__(self, module, ticks_ms, config, client_id):
+        super().__init__(module, ticks_ms)
+        self.step_begun = 0
         user = config["mqtt_user"].encode() or None
-        self._mqtt = simple.MQTTClient(
-            topics.client_id,
+        self.mqtt = simple.MQTTClient(
+            client_id,
             config["mqtt_host"],
             config["mqtt_port"],
             user,
@@ -27,57 +26,34 @@ class Client:
             config["mqtt_keepalive_s"],
         )
 
-    def set_last_will(self, topic, text):
-        self._mqtt.set_last_will(topic, text, True, 1)
-
-    def set_callback(self, call):
-        self._mqtt.set_callback(call)
-
-    def begin_step(self):
-        self._step_begun = self._ticks_ms()
-
-    def connect(self):
-        simple.socket = self.link
-        self._call(_CONNECT_ms, NOBODY, self._mqtt.connect)
+    def open(self):
+        simple.socket = self
+        self._call(_CONNECT_ms, NOBODY, self.mqtt.connect)
 
     def subscribe(self, topic):
-        self._wrap()
-        self._call(_CALL_ms, SUBACK, self._mqtt.subscribe, topic, 1)
+        self._call(_CALL_ms, SUBACK, self.mqtt.subscribe, topic, 1)
 
     def publish(self, topic, text, retain, qos):
-        self._wrap()
-        self._call(_CALL_ms, PUBACK if qos else NOBODY, self._mqtt.publish, topic, text, retain, qos)
+        self._call(_CALL_ms, PUBACK if qos else NOBODY, self.mqtt.publish, topic, text, retain, qos)
 
     def check(self):
         # Handle one packet if one is there; True: there was.
-        before = self.link.packets
-        self._call(_CALL_ms, NOBODY, self._mqtt.check_msg)
-        return self.link.packets != before
+        before = self.packets
+        self._call(_CALL_ms, NOBODY, self.mqtt.check_msg)
+        return self.packets != before
 
     def ping(self):
-        self._call(_CALL_ms, NOBODY, self._mqtt.ping)
-
-    def close(self):
-        self.link.close()
-
-    def _wrap(self):
-        if self._mqtt.pid >= _PID_LAST:
-            self._mqtt.pid = 0
+        self._call(_CALL_ms, NOBODY, self.mqtt.ping)
 
     def _call(self, allowed_ms, expect, call, *arguments):
-        link = self.link
-        link.expect = expect
-        link.begin(max(min(allowed_ms, _STEP_ms - age_ms(self._ticks_ms(), self._step_begun)), 1))
+        if self.mqtt.pid >= _PID_LAST:
+            self.mqtt.pid = 0
+        self.expect = expect
+        self.begin(max(min(allowed_ms, _STEP_ms - age_ms(self.ticks_ms(), self.step_begun)), 1))
         try:
             call(*arguments)
-            link.flush()
-        except (OSError, MemoryError) as error:
-            link.close()
-            raise error if isinstance(error, LinkError) else LinkError(str(error) or repr(error))
-        except simple.MQTTException as error:
-            link.close()
-            raise LinkError("the broker refuses, code %s" % error)
-        except AssertionError:  # umqtt's protocol checks
-            link.close()
-            raise LinkError("the broker breaks the protocol")
-        link.expect = NOBODY
+            self.flush()
+        except (OSError, MemoryError, simple.MQTTException, AssertionError) as error:
+            # AssertionError: umqtt's checks of the protocol. MQTTException: the broker refuses, with its code.
+            self.close()
+            raise error if isinstance(error, LinkError) else LinkError(repr(error))

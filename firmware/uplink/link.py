@@ -36,10 +36,10 @@ class LinkError(OSError):
 class Link:
     def __init__(self, module, ticks_ms):
         self._module = module
-        self._ticks_ms = ticks_ms
+        self.ticks_ms = ticks_ms
         self._socket = None
         self._address = None
-        self._stale = True
+        self.stale = True  # ask the resolver again: it has no deadline (hazard 2), so its answer is kept
         self._out = memoryview(bytearray(_OUT))
         self._out_length = 0
         self._begun = 0
@@ -63,12 +63,8 @@ class Link:
 
     # --- for client.py ---
     def begin(self, allowed_ms):
-        self._begun = self._ticks_ms()
+        self._begun = self.ticks_ms()
         self._allowed_ms = allowed_ms
-
-    def resolve_anew(self):
-        # The resolver blocks without a deadline (MicroPython hazard 2), so its answer is kept until it seems wrong.
-        self._stale = True
 
     def flush(self):
         at, length = 0, self._out_length
@@ -89,11 +85,11 @@ class Link:
         return self
 
     def getaddrinfo(self, host, port):
-        if self._stale:
+        if self.stale:
             module = self._module
             try:
                 self._address = module.getaddrinfo(host, port, module.AF_INET, module.SOCK_STREAM)
-                self._stale = False
+                self.stale = False
             except OSError:
                 if self._address is None:
                     raise
@@ -105,7 +101,7 @@ class Link:
         self._socket = self._module.socket()
         self._socket.settimeout(self._left_ms() / 1000)
         self._socket.connect(address)
-        self.heard = self._ticks_ms()
+        self.heard = self.ticks_ms()
 
     def setblocking(self, blocking):
         # umqtt does so before a poll (False) and after the first byte of a packet (True). No time-out is touched.
@@ -238,10 +234,10 @@ class Link:
         if not data:
             raise LinkError("closed by the broker")
         self._in, self._in_at = data, 0
-        self.heard = self._ticks_ms()
+        self.heard = self.ticks_ms()
 
     def _left_ms(self):
-        left_ms = self._allowed_ms - age_ms(self._ticks_ms(), self._begun)
+        left_ms = self._allowed_ms - age_ms(self.ticks_ms(), self._begun)
         if left_ms <= 0:
             raise LinkError("no answer in %d ms" % self._allowed_ms)
         return left_ms

@@ -10,73 +10,49 @@ SIZE = const(1024)
 
 class Text:
     def __init__(self):
-        self._buffer = bytearray(SIZE)
-        self._view = memoryview(self._buffer)
+        self._view = memoryview(bytearray(SIZE))
         self._at = 0
-        self._comma = False
 
     def begin(self):
         self._at = 0
-        self._comma = False
-        self._raw("{")
-        return self
+        self._put("{")
+
+    def raw(self, key, value):
+        # `value` is JSON already; an object stays open with value "{" and is closed by shut().
+        if self._view[self._at - 1] != 123:  # "{"
+            self._put(",")
+        self._put('"%s":' % key)
+        self._put(value)
 
     def number(self, key, value):
         if value is not None and value != UNKNOWN:
-            self._key(key)
-            self._raw(str(value))
+            self.raw(key, str(value))
+
+    def numbers(self, keys, values):
+        # One key for each slot of a record, "-" for those that are not told.
+        for slot, key in enumerate(keys.split(" ")):
+            if key != "-":
+                self.number(key, values[slot])
 
     def word(self, key, value):
-        self._key(key)
-        self._quoted(value)
-
-    def yes(self, key, value):
-        self._key(key)
-        self._raw("true" if value else "false")
-
-    def words(self, key, values):
-        self._key(key)
-        self._raw("[")
-        for index, value in enumerate(values):
-            if index:
-                self._raw(",")
-            self._quoted(value)
-        self._raw("]")
-
-    def open(self, key):
-        self._key(key)
-        self._raw("{")
-        self._comma = False
+        # Words of ours are plain; what came from outside is made so.
+        for char in value:
+            if not " " <= char <= "~" or char in '"\\':
+                value = value.replace(char, "?")
+        self.raw(key, '"%s"' % value)
 
     def shut(self):
-        self._raw("}")
-        self._comma = True
+        self._put("}")
 
     def end(self):
         # The text; valid until the next begin().
-        self._raw("}")
+        self._put("}")
         return self._view[: self._at]
 
-    def _key(self, key):
-        self._raw(',"' if self._comma else '"')
-        self._raw(key)
-        self._raw('":')
-        self._comma = True
-
-    def _quoted(self, value):
-        # Words of ours are plain already; what came from outside is made so.
-        self._raw('"')
-        for char in value:
-            if not " " <= char <= "~" or char in '"\\':
-                value = "".join([c if " " <= c <= "~" and c not in '"\\' else "?" for c in value])
-                break
-        self._raw(value)
-        self._raw('"')
-
-    def _raw(self, text):
+    def _put(self, text):
         raw = text.encode()
         end = self._at + len(raw)
         if end > SIZE:
-            raise ValueError("text: longer than %d bytes: say less, or in numbered parts" % SIZE)
+            raise ValueError("text: over %d bytes: say less, or in numbered parts" % SIZE)
         self._view[self._at : end] = raw
         self._at = end
