@@ -159,6 +159,16 @@ def test_the_gauge():
         pair.run(300)
         seen.add(told(pair) // 50)
     assert len(seen) > 1
+    pair = raised("soc_jump", permille=150)
+    assert told(pair) >= 650
+    pair.run(20_000)
+    assert told(pair) >= 650
+
+
+def test_other_words_for_the_same():
+    assert raised("fault_bit", after_ms=300).charger.heard["BSM"][1]["insulation"] == 1
+    assert raised("permission_untrusted").charger.heard["BSM"][1]["permission"] == 2
+    assert 0x181056F4 not in sent(raised("silence", message="BCL"))
 
 
 def test_contactors():

@@ -19,7 +19,8 @@ class Gauge:
     """The fuel gauge: the true SOC, rounded as the profile says, with its lies."""
 
     def __init__(self, profile: Profile, vehicle: Vehicle, mischief: Mischief):
-        self._profile, self._vehicle, self._active = profile, vehicle, mischief.active
+        self._profile, self._vehicle = profile, vehicle
+        self._mischief, self._active = mischief, mischief.active
         self._frozen: float | None = None
 
     def _soc(self, now_ms: int) -> float:
@@ -30,11 +31,12 @@ class Gauge:
             self._frozen = soc = soc if self._frozen is None else self._frozen
         else:
             self._frozen = None
-        permille, period_ms = profile.soc_jump_permille, profile.soc_jump_ms
+        if profile.soc_jump_permille and now_ms // profile.soc_jump_ms % 2:
+            soc += profile.soc_jump_permille / 1000
         if "soc_jump" in active:
-            permille, period_ms = active["soc_jump"]["permille"], active["soc_jump"]["period_ms"]
-        if permille and now_ms // period_ms % 2:
-            soc += permille / 1000
+            jump = active["soc_jump"]
+            turns = (now_ms - self._mischief.since_ms["soc_jump"]) // (jump["period_ms"] or 1 << 60)
+            soc += jump["permille"] / 1000 * (turns % 2 == 0)
         offset = profile.soc_offset_permille + (active["soc_offset"]["permille"] if "soc_offset" in active else 0)
         return min(1.0, max(0.0, soc + offset / 1000))
 

@@ -98,8 +98,9 @@ class Car(Node):
         if name in ("recover", "resume"):
             self.mischief.end("pause" if name == "resume" else arguments.get("what"))
             return
-        if name == "bsm_fault" and arguments.get("bit", STATES[0]) not in STATES:
-            raise ValueError(f"BSM has no {arguments['bit']!r}; known: {', '.join(STATES)}")
+        bit = arguments.get("bit", STATES[0])
+        if bit not in STATES:
+            raise ValueError(f"BSM has no {bit!r}; known: {', '.join(STATES)}")
         complete = self.mischief.begin(name, self.now_ms, for_ms, arguments)
         if name == "bst":
             self.mischief.end(name)

@@ -40,7 +40,8 @@ KNOWN: dict[str, tuple[str, dict[str, Any]]] = {
     # Fuel gauge.
     "soc_offset": ("tells an SOC that is wrong by `permille`", {"permille": 100}),
     "soc_frozen": ("tells the SOC of now for ever", {}),
-    "soc_jump": ("tells an SOC that jumps by `permille` every `period_ms`", {"permille": 100, "period_ms": 5000}),
+    "soc_jump": ("tells an SOC that jumps by `permille` and stays there, or back and forth every `period_ms`",
+                 {"permille": 100, "period_ms": 0}),
     # Contactors K5/K6.
     "contactor_welded": ("never opens K5/K6", {}),
     "contactor_stuck_open": ("says it is ready but never closes K5/K6", {}),
@@ -49,6 +50,13 @@ KNOWN: dict[str, tuple[str, dict[str, Any]]] = {
     "bst": ("stops: `reason` is a state of BST", {"reason": "soc_reached"}),
     "bem": ("reports a time-out that was none: `reason` is a state of BEM", {"reason": "ccs_timeout"}),
 }  # fmt: skip
+
+# Other words for the same.
+ALIASES: dict[str, tuple[str, dict[str, Any]]] = {
+    "fault_bit": ("bsm_fault", {"bit": "insulation"}),
+    "permission_untrusted": ("untrusted", {}),
+    "silence": ("silent", {}),
+}
 
 TRANSPORT = ("lose", "lose_once", "repeat", "disorder", "abort", "stall", "repeat_rts")
 
@@ -60,6 +68,7 @@ class Mischief:
         self.active: dict[str, dict[str, Any]] = {}
         self.muted: frozenset[str] = frozenset()
         self.mute = False  # everything
+        self.since_ms: dict[str, int] = {}
         self._ends_ms: dict[str, int] = {}
 
     def begin(self, name: str, now_ms: int, for_ms: int | None, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -67,6 +76,11 @@ class Mischief:
         if name not in KNOWN and name.endswith("_silent"):
             what = name.removesuffix("_silent").upper()
             name, arguments = "silent", {"messages": "" if what == "ALL" else what}
+        if name in ALIASES:
+            if "message" in arguments:
+                arguments = {"messages": arguments["message"]}
+            name, usual = ALIASES[name]
+            arguments = usual | arguments
         if name not in KNOWN:
             raise ValueError(f"no car misbehaves by {name!r}; known: {', '.join(KNOWN)}")
         defaults = KNOWN[name][1]
@@ -77,6 +91,7 @@ class Mischief:
         if complete.get("message") and complete["message"] not in BY_NAME:
             raise ValueError(f"{name}: there is no message {complete['message']!r}")
         self.active[name] = complete
+        self.since_ms[name] = now_ms
         if for_ms is None:
             self._ends_ms.pop(name, None)
         else:

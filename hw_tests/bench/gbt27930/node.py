@@ -25,7 +25,8 @@ class Node:
         self.profile, self.vehicle = profile, vehicle
         self.mischief = Mischief()
         self.phase = "asleep"
-        self.phases: deque[tuple[int, str]] = deque(maxlen=200)
+        self.phases: deque[tuple[int, str]] = deque(maxlen=200)  # the newest
+        self.phase_count = 0  # all of them
         self.now_ms = 0
         self.since_ms = 0  # of the phase
         self.frames_sent = self.frames_heard = 0
@@ -101,6 +102,7 @@ class Node:
     def _enter(self, phase: str, now_ms: int) -> None:
         self.phase, self.since_ms = phase, now_ms
         self.phases.append((now_ms, phase))
+        self.phase_count += 1
         self._due.clear()
         self.first_ms.clear()
         self.checker.new_phase()
