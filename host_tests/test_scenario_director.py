@@ -20,7 +20,9 @@ class Play:
         self.done: list[tuple[float, str]] = []
         self.lines: list[str] = []
         self.now_s = 0.0
-        self.director = Director(self.scenario, lambda step: self.done.append((self.now_s, step.name)), self.lines.append)
+        self.director = Director(
+            self.scenario, lambda step: self.done.append((self.now_s, step.name)), self.lines.append
+        )
         self.facts: dict[str, Any] = {}
         for tenth in range(int(until_s * 10)):
             self.now_s = tenth / 10
@@ -41,13 +43,13 @@ def test_steps_fire_in_order_each_by_its_trigger(tmp_path: Path) -> None:
 
 
 def test_a_condition_must_hold_without_a_break(tmp_path: Path) -> None:
-    text = STEP.format("a") + "when = \"openings == 1\"\nfor_s = 0.5\ndeadline_s = 5\n"
+    text = STEP.format("a") + 'when = "openings == 1"\nfor_s = 0.5\ndeadline_s = 5\n'
     play = Play(tmp_path, text, lambda t_s: {"openings": 0 if 1.3 <= t_s < 1.6 else 1 if t_s >= 1 else 0})
     assert play.done == [(2.1, "a")]
 
 
 def test_a_deadline_ends_the_run_and_says_what_was_waited_for(tmp_path: Path) -> None:
-    play = Play(tmp_path, STEP.format("a") + "when = \"openings == 1\"\ndeadline_s = 2\n")
+    play = Play(tmp_path, STEP.format("a") + 'when = "openings == 1"\ndeadline_s = 2\n')
     assert play.director.done and not play.done
     assert not play.verdicts["played_to_the_end"].passed
     assert "step 'a' waited 2.1 s in vain for: openings == 1" in play.verdicts["played_to_the_end"].detail

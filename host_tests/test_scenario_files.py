@@ -83,7 +83,9 @@ def test_a_new_verb_keeps_the_trigger_and_drops_the_arguments(tmp_path: Path) ->
 
 
 def test_common_is_merged_and_can_be_dropped(tmp_path: Path) -> None:
-    written(tmp_path, '[[check]]\nname = "a"\nend = "openings == 0"\n[[check]]\nname = "b"\nend = "late == 0"\n', "_common")
+    written(
+        tmp_path, '[[check]]\nname = "a"\nend = "openings == 0"\n[[check]]\nname = "b"\nend = "late == 0"\n', "_common"
+    )
     read = scenario.load("mine", folder=written(tmp_path, 'drop = ["a"]\n' + GOOD))
     assert [check.name for check in read.checks] == ["b", "floor"]
 

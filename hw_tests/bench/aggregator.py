@@ -34,7 +34,7 @@ class Aggregator:
         self._ordered: tuple[float, float] | None = None  # newest order: W, and until when (Unix s)
         self._record: dict[str, dict[int, dict[str, Any]]] = {}  # by boot: by seq: what arrived
         self._boot = ""
-        self._online = 0
+        self._boots: set[str] = set()
 
     # --- out ---
     def order(self, step: str, power_W: float, lease_s: float, order_id: str | None = None,
@@ -81,7 +81,7 @@ class Aggregator:
         something new."""
         if not topic.startswith(self.base):
             return None
-        name = topic[len(self.base):]
+        name = topic[len(self.base) :]
         if name == "status":
             return self._status(payload.decode())
         if name.startswith("cmd/"):
@@ -92,7 +92,7 @@ class Aggregator:
             self.notes.append(f"{name}: not JSON: {payload[:80]!r}")
             return None
         if name == "birth":
-            return self._birth(message)
+            return self._birth(message, retain)
         if name == "state":
             self.state, self.state_at_s = message, now_s
             return "state", message
@@ -102,15 +102,17 @@ class Aggregator:
             return self._ack(message)
         return None
 
-    def _status(self, status: str) -> tuple[str, dict[str, Any]]:
-        if status == "online" and self.status != "online":
-            self._online += 1
+    def _status(self, status: str) -> tuple[str, dict[str, Any]] | None:
+        news = status != self.status
         self.status = status
-        return "status", {"status": status}
+        return ("status", {"status": status}) if news else None
 
-    def _birth(self, message: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        self.births += 1
+    def _birth(self, message: dict[str, Any], retain: bool) -> tuple[str, dict[str, Any]] | None:
         self._boot = str(message.get("boot_id", ""))
+        if retain:  # of the past, told to whoever subscribes
+            return None
+        self.births += 1
+        self._boots.add(self._boot)
         return "birth", message
 
     def _ack(self, message: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -162,8 +164,8 @@ class Aggregator:
 
     @property
     def reconnects(self) -> int:
-        """Times the station came online after the first."""
-        return max(0, self._online - 1)
+        """Times the station came back without having been started anew."""
+        return max(0, self.births - len(self._boots))
 
     def facts(self, now_s: float) -> dict[str, Any]:
         """The aggregator's part of the facts."""

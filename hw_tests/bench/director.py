@@ -12,7 +12,6 @@ from hw_tests.bench import facts as known
 from hw_tests.bench.expression import Unknown
 from hw_tests.bench.scenario import Check, Scenario, Step
 
-
 _JITTER_s = 1e-6  # times are sums of steps: they may be late by a rounding
 
 
@@ -31,7 +30,9 @@ class Director:
     `done` becomes True when the last step has fired and the settling time is over, or when a deadline has passed.
     """
 
-    def __init__(self, scenario: Scenario, do: Callable[[Step], None], tell: Callable[[str], None] = lambda _text: None):
+    def __init__(
+        self, scenario: Scenario, do: Callable[[Step], None], tell: Callable[[str], None] = lambda _text: None
+    ):
         self.scenario = scenario
         self.done = False
         self.failure = ""  # why it could not be played to its end

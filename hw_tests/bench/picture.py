@@ -12,10 +12,10 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-import matplotlib.pyplot as plt  # noqa: E402  (the backend must be chosen first)
-from matplotlib.axes import Axes  # noqa: E402
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
 
-from hw_tests.bench.record import SAMPLED  # noqa: E402
+from hw_tests.bench.record import SAMPLED
 
 INK, GRID, QUIET = "#22303c", "#e3e8ec", "#7b8a97"
 CHARGE, DISCHARGE, ORDER, FLOOR, SOC = "#2a9d8f", "#e9793c", "#4c3a8f", "#c1121f", "#1d5c8f"
@@ -37,7 +37,11 @@ def draw(samples: Sequence[Sequence[Any]], phases: Sequence[tuple[float, str]], 
              "text.color": INK, "xtick.color": INK, "ytick.color": INK, "axes.titleweight": "bold"}  # fmt: skip
     with plt.rc_context(style):
         figure, axes = plt.subplots(
-            5, 1, figsize=(13, 9.2), sharex=True, gridspec_kw={"height_ratios": [0.95, 3.2, 2.4, 2.0, 0.36], "hspace": 0.1}
+            5,
+            1,
+            figsize=(13, 9.2),
+            sharex=True,
+            gridspec_kw={"height_ratios": [0.95, 3.2, 2.4, 2.0, 0.36], "hspace": 0.1},
         )
         _steps(axes[0], steps, end_s)
         _power(axes[1], t, columns)
@@ -91,7 +95,9 @@ def _power(axis: Axes, t: Sequence[float], columns: Mapping[str, Sequence[Any]])
     axis.fill_between(t, 0, power, where=[p < 0 for p in power], color=DISCHARGE, alpha=0.35, lw=0, step="mid")
     axis.plot(t, power, color=INK, lw=1.3, label="at the meter")
     axis.step(t, _numbers(columns["ordered_W"], 1e-3), where="post", color=ORDER, lw=1.4, ls="--", label="ordered")
-    axis.step(t, _numbers(columns["told_applied_W"], 1e-3), where="post", color=DISCHARGE, lw=1.1, label="applied, as told")
+    axis.step(
+        t, _numbers(columns["told_applied_W"], 1e-3), where="post", color=DISCHARGE, lw=1.1, label="applied, as told"
+    )
     axis.axhline(0, color=INK, lw=0.7)
     low, high = axis.get_ylim()
     gone = [broker == 0 for broker in columns["broker"]]
@@ -105,7 +111,9 @@ def _power(axis: Axes, t: Sequence[float], columns: Mapping[str, Sequence[Any]])
 
 def _charge(axis: Axes, t: Sequence[float], columns: Mapping[str, Sequence[Any]]) -> None:
     soc, floor = _numbers(columns["soc_permille"], 0.1), _numbers(columns["told_floor_permille"], 0.1)
-    axis.step(t, _numbers(columns["told_soc_permille"], 0.1), where="post", color=QUIET, lw=1.0, label="as the station tells")
+    axis.step(
+        t, _numbers(columns["told_soc_permille"], 0.1), where="post", color=QUIET, lw=1.0, label="as the station tells"
+    )
     axis.plot(t, soc, color=SOC, lw=2.0, label="in the battery")
     known = [value for value in (*soc, *floor) if value == value]
     low, high = (min(known) - 1, max(known) + 1) if known else (0, 100)

@@ -33,7 +33,9 @@ class Record:
     def __enter__(self) -> "Record":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def event(self, t_s: float, kind: str, text: str, **more: Any) -> None:
@@ -45,7 +47,13 @@ class Record:
     def mqtt(self, t_s: float, direction: str, topic: str, payload: bytes, retain: bool = False, qos: int = 0) -> None:
         """One message: `direction` is "up" (station to broker) or "down". Long payloads are cut, with their length."""
         text = payload[:2048].decode("utf-8", "backslashreplace")
-        entry: dict[str, Any] = {"t_s": round(t_s, 3), "direction": direction, "topic": topic, "qos": qos, "payload": text}
+        entry: dict[str, Any] = {
+            "t_s": round(t_s, 3),
+            "direction": direction,
+            "topic": topic,
+            "qos": qos,
+            "payload": text,
+        }
         if retain:
             entry["retain"] = True
         if len(payload) > 2048:

@@ -49,7 +49,9 @@ class Step:
     when: Expression | None = None
     for_s: float = 0.0  # `when` must have held for so long
     deadline_s: float | None = None  # since the step before it fired; then the run has failed
-    mark: str = ""  # "now": this is the moment that reactions are measured from; "frame 0x..": the car's next such frame
+    mark: str = (
+        ""  # "now": this is the moment that reactions are measured from; "frame 0x..": the car's next such frame
+    )
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,9 @@ class View:
         grid.add_row("phase", Text(str(facts.get("phase")), style="bold cyan"), "power", _power(power))
         grid.add_row("link", _with(facts.get("link_V"), "V"), "inlet", _with(facts.get("inlet_V"), "V"))
         grid.add_row("current", _with(facts.get("current_A"), "A"), "ordered", _with(facts.get("ordered_W"), "W", 0))
-        grid.add_row("limit", Text(_or(facts.get("told_reason"), "-")), "applied", _with(facts.get("told_applied_W"), "W", 0))
+        grid.add_row(
+            "limit", Text(_or(facts.get("told_reason"), "-")), "applied", _with(facts.get("told_applied_W"), "W", 0)
+        )
         grid.add_row("contactors", _contactors(facts), "buses", _buses(facts))
         grid.add_row("broker", _broker(facts), "record", _record(facts))
         progress_bar = Table.grid(padding=(0, 2))

@@ -111,7 +111,7 @@ class Surroundings:
 
     # --- scenarios ---
     def mark(self, how: str) -> None:
-        """"now", or "frame 0x..": when the car's next such frame is on the bus."""
+        """ "now", or "frame 0x..": when the car's next such frame is on the bus."""
         if how.startswith("frame "):
             self._mark_id = int(how.removeprefix("frame "), 16)
         else:

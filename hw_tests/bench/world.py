@@ -202,7 +202,7 @@ class StepWorld:
         self.boot(cause)
 
     def reset(self, cause: str) -> None:
-        """"watchdog": the board hangs with its outputs as they are until the watchdog bites; "power": at once;
+        """ "watchdog": the board hangs with its outputs as they are until the watchdog bites; "power": at once;
         "soft": outputs keep their level."""
         if cause == "watchdog":
             self._until(self.around.now_ms + board.WATCHDOG_ms)
