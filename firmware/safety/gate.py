@@ -57,15 +57,14 @@ class Gate:
         self._excess_at = 0
         self._trip_at = 0
         self._bits = 0  # outputs refused in the last tick: counted once
+        self.observe_inputs = self.sensed.observe  # (inputs, fresh, now)
+        self._turn = 0
         self._last = UNKNOWN
         self._judged_ms = 0
         if image is not None:
             retained.load(image, self.soc)
 
     # --- in ---
-    def observe_inputs(self, inputs, fresh, now):
-        self.sensed.observe(inputs, fresh, now)
-
     def observe_car(self, can_id, ext, data, now):
         self.car.observe(can_id, ext, data, now)
 
@@ -73,41 +72,53 @@ class Gate:
         self.converter.observe(can_id, ext, data, now)
 
     def step(self, now):
-        sensed, soc, sequence, monitors = self.sensed, self.soc, self.sequence, self.monitors
-        dt_ms = 0 if self._last == UNKNOWN else (now - self._last) & TICKS_MASK
+        # Alarms at once, the rest in turns of 20 ms.
+        sensed, sequence = self.sensed, self.sequence
+        monitors = self.monitors
+        if sensed.contactor != sequence.closed:
+            sequence.moved()
+            self.opened_under_load = sequence.opened_under_load
+        turn = self._turn = (self._turn + 1) & 3
+        if turn & 1:
+            if turn == 1:
+                self.car.step(now)
+            else:
+                self.converter.step(now)
+            self._flow(now)
+        else:
+            if not sensed.contactor:
+                sequence.watch()
+            monitors.step(now, self.allowed_dA, self.discharge_ok)
+        if sensed.alarm:
+            monitors.alarm(sensed.alarm)
+            sensed.alarm = 0
+        if monitors.fault or sequence.shut:
+            self._shut(now)
+        self.off_needed = sequence.shut | sequence.opening
+
+    def _flow(self, now):
+        dt_ms = (now - self._last) & TICKS_MASK if self._last != UNKNOWN else 0
         self._last = now
         if dt_ms > _STEP_MAX_ms:
             dt_ms = _STEP_MAX_ms
-        self.car.step(now)
-        self.converter.step(now)
-        sequence.step(now)
-        self._account(sensed, soc, dt_ms)
-        self._allow(dt_ms, now)
-        monitors.step(now, self.allowed_dA, soc.ok)
-        if monitors.fault != self.trip:
-            self._tripped(now)
-        if self.trip:
-            self._shut(now)
-        elif sequence.shut and self._safe():
-            sequence.shut = 0
-        self.off_needed = 1 if sequence.shut or sequence.opening else 0
-        self.openings = sequence.openings
-        self.opened_under_load = sequence.opened_under_load
-
-    def _account(self, sensed, soc, dt_ms):
+        sensed, converter = self.sensed, self.converter
         current_dA = sensed.current_dA
-        converter = self.converter
         # With no set-point a small reading is the sensor's own offset: over weeks it would look like energy.
         if current_dA >= _IDLE_dA or current_dA <= -_IDLE_dA or (converter.on_left and converter.current_left_dA > 0):
-            soc.add(sensed.inlet_dV, current_dA, dt_ms)
+            self.soc.add(sensed.inlet_dV, current_dA, dt_ms)
+        self._allow(dt_ms, now)
         self._judged_ms += dt_ms
         if self._judged_ms >= _JUDGE_ms:
             self._judged_ms = 0
-            soc.judge(sensed.inlet_dV, current_dA)
-            self.soc_low_permille = soc.low_permille
-            self.floor_permille = soc.floor_permille
-            self.discharge_ok = soc.ok
-            self.why = soc.why
+            self._judge(sensed.inlet_dV, current_dA)
+
+    def _judge(self, inlet_dV, current_dA):
+        soc = self.soc
+        soc.judge(inlet_dV, current_dA)
+        self.soc_low_permille = soc.low_permille
+        self.floor_permille = soc.floor_permille
+        self.discharge_ok = soc.ok
+        self.why = soc.why
 
     # --- how much may flow ---
     def _may_flow_dA(self):
@@ -117,9 +128,10 @@ class Gate:
             return 0
         if not sensed.contactor or self.car.insulating:
             return _SMALL_dA if direction > 0 else 0
-        if direction < 0 and not self.soc.ok:
+        if direction < 0 and not self.discharge_ok:
             return 0
-        return min(self.car.limit_dA(direction), self._board_dA)
+        limit_dA = self.car.limit_dA(direction)
+        return limit_dA if limit_dA < self._board_dA else self._board_dA
 
     def _allow(self, dt_ms, now):
         limit_dA = self.limit_dA = self._may_flow_dA()
@@ -133,30 +145,34 @@ class Gate:
         elif (now - self._fell_at) & TICKS_MASK >= _GRACE_ms:
             slope_dA_s = _FOLLOW_dA_s if self.car.ready else _STOP_dA_s
             self.allowed_dA = max(limit_dA, self.allowed_dA - slope_dA_s * dt_ms // 1000)
-        self._overdue(converter, now)
-
-    def _overdue(self, converter, now):
-        # Nothing lowers the set-point that the modules hold: a refused frame does not, so this ends in OFF.
-        if not converter.on_left or converter.current_left_dA <= self.allowed_dA:
+        if converter.on_left and converter.current_left_dA > self.allowed_dA:
+            self._overdue(now)
+        else:
             self._excess = 0
-        elif not self._excess:
+
+    def _overdue(self, now):
+        # Nothing lowers the set-point that the modules hold: a refused frame does not, so this ends in OFF.
+        if not self._excess:
             self._excess = 1
             self._excess_at = now
         elif (now - self._excess_at) & TICKS_MASK >= _OVERDUE_ms:
             self.monitors.overdue()
 
     # --- faults ---
-    def _tripped(self, now):
-        self.trip = self.monitors.fault
-        self._trip_at = now
-
     def _shut(self, now):
-        trip = self.trip
-        sequence = self.sequence
-        if severity[trip] != STOP or (now - self._trip_at) & TICKS_MASK > _ORDERLY_ms:
+        sequence, monitors = self.sequence, self.monitors
+        fault = monitors.fault
+        if not fault:
+            if self._safe():
+                sequence.shut = 0
+            return
+        if not self.trip:
+            self.trip = fault
+            self._trip_at = now
+        if severity[fault] != STOP or (now - self._trip_at) & TICKS_MASK > _ORDERLY_ms:
             sequence.shut = 1
-        if not self.sensed.plugged and self.monitors.quiet and self._safe():
-            self.monitors.fault = self.trip = NO_FAULT
+        if not self.sensed.plugged and monitors.calm and self._safe():
+            monitors.fault = self.trip = NO_FAULT
 
     def _safe(self):
         return not (self.sequence.held & OUT_CONTACTOR or self.sensed.contactor or self.converter.on_left)
@@ -182,7 +198,10 @@ class Gate:
     def _converter_may(self, kind, converter):
         value = converter.value
         if kind == CURRENT:
-            return value <= self.limit_dA or value <= self.allowed_dA and value <= converter.current_left_dA
+            if value <= self.limit_dA or value <= self.allowed_dA and value <= converter.current_left_dA:
+                return True
+            self.limit_dA = self._may_flow_dA()  # it is some ticks old
+            return value <= self.limit_dA
         if kind == VOLTAGE:
             return value <= self._voltage_dV()
         if kind == ON:
@@ -244,9 +263,11 @@ class Gate:
         sequence = self.sequence
         mask = sequence.vet(mask, now)
         bits = sequence.refused_bits
-        if bits & ~self._bits:
-            self._refuse(bits)
-        self._bits = bits
+        if bits != self._bits:
+            if bits & ~self._bits:
+                self._refuse(bits)
+            self._bits = bits
+        self.openings = sequence.openings
         return mask
 
     def _refuse(self, what):

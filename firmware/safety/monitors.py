@@ -1,5 +1,7 @@
 # One small watch for each danger. A watch is a condition and the time it must hold; all conditions are gathered in one
 # word, and while nothing is wrong nothing else is done. What trips, stays, until the plug is pulled.
+from array import array
+
 from micropython import const
 
 from firmware.faults import (
@@ -17,34 +19,30 @@ from firmware.faults import (
     F_TEMPERATURE,
     F_VOLTAGE_DISAGREES,
 )
-from firmware.signals import OUT_AUX, OUT_CONTACTOR, OUT_ENABLE
+from firmware.safety.sensed import ALARM_CC1, ALARM_ESTOP, ALARM_STALE
+from firmware.signals import OUT_CONTACTOR
 from firmware.units import TICKS_MASK, UNKNOWN
 
-_ESTOP = const(1)
-_CC1 = const(2)
-_STALE = const(4)
-_SENSOR = const(8)
-_OVER_VOLTAGE = const(0x10)
-_OVER_CURRENT = const(0x20)
-_DIRECTION = const(0x40)
-_FEEDBACK = const(0x80)
-_TOO_MUCH = const(0x100)
-_NOT_OFF = const(0x200)
-_FLOOR = const(0x400)
-_CONVERTER_V = const(0x800)
-_CONVERTER_I = const(0x1000)
-_CAR_V = const(0x2000)
-_CAR_I = const(0x4000)
-_HOT = const(0x8000)
-_WATCHES = const(16)
-_SLOW = const(0xF800)  # judged in turns, one a tick
+_OVER_VOLTAGE = const(1)
+_OVER_CURRENT = const(2)
+_DIRECTION = const(4)
+_FEEDBACK = const(8)
+_TOO_MUCH = const(0x10)
+_NOT_OFF = const(0x20)
+_FLOOR = const(0x40)
+_CONVERTER_V = const(0x80)
+_CONVERTER_I = const(0x100)
+_CAR_V = const(0x200)
+_CAR_I = const(0x400)
+_HOT = const(0x800)
+_WATCHES = const(12)
 
-_FAULT = bytes((F_ESTOP, F_CC1_LOST, F_SENSOR_STALE, F_SENSOR, F_OVER_VOLTAGE, F_OVER_CURRENT, F_DIRECTION,
-                F_CONTACTOR_FEEDBACK, F_OVER_CURRENT, F_CONVERTER_OFF, F_CURRENT_AT_FLOOR, F_VOLTAGE_DISAGREES,
-                F_CURRENT_DISAGREES, F_VOLTAGE_DISAGREES, F_CURRENT_DISAGREES, F_TEMPERATURE))  # fmt: skip
-# Hold times, ms. Two samples for a button and for hard limits; the slow ones outlast a ramp, a lost report and the
-# reaction of the converter; a car reports its current every 250 ms, and late.
-_HOLD_ms = (10, 0, 0, 20, 30, 20, 100, 70, 1000, 1500, 5000, 3000, 5000, 5000, 5000, 500)
+_FAULT = bytes((F_OVER_VOLTAGE, F_OVER_CURRENT, F_DIRECTION, F_CONTACTOR_FEEDBACK, F_OVER_CURRENT, F_CONVERTER_OFF,
+                F_CURRENT_AT_FLOOR, F_VOLTAGE_DISAGREES, F_CURRENT_DISAGREES, F_VOLTAGE_DISAGREES, F_CURRENT_DISAGREES,
+                F_TEMPERATURE))  # fmt: skip
+# Hold times, ms. Two looks for hard limits; the slow ones outlast a ramp, a lost report and the reaction of the
+# converter; a car reports its current every 250 ms, and late.
+_HOLD_ms = (20, 20, 100, 70, 1000, 1500, 5000, 3000, 5000, 5000, 5000, 500)
 
 _OVER_VOLTAGE_dV = const(150)  # above what car or board stand
 _OVER_CURRENT_PERCENT = const(110)  # of the board's rating
@@ -54,6 +52,7 @@ _AGREE_dV = const(200)  # plus 3 %
 _AGREE_dA = const(50)  # plus 5 %
 _CAR_AGREE_dA = const(100)
 _HOT_dC = const(950)  # the installer's limit is lower
+_LIVE = const(1 | 8 | 16)  # OUT_CONTACTOR, OUT_AUX, OUT_ENABLE: a session
 
 
 class Monitors:
@@ -65,42 +64,48 @@ class Monitors:
         self._board_dV = board.RATED_dV
         self._over_dA = board.RATED_dA * _OVER_CURRENT_PERCENT // 100
         self._relay_ms = board.RELAY_ms
-        self._since = [0] * _WATCHES
+        self._since = array("i", [0] * _WATCHES)
         self._pending = 0
         self._slow = 0
         self._turn = 0
-        self._plugged = 0
         self.fault = 0  # the first that tripped
-        self.quiet = 1  # 1: no condition holds
+        self.calm = 0  # 1: nothing is wrong now
+
+    def alarm(self, bits):
+        # Every tick that has one: what the sensors say for sure needs no time.
+        self.calm = 0
+        if self.fault:
+            return
+        if bits & ALARM_ESTOP:
+            self.fault = F_ESTOP
+        elif self._sequence.held & _LIVE:
+            if bits & ALARM_CC1:
+                self.fault = F_CC1_LOST
+            else:
+                self.fault = F_SENSOR_STALE if bits & ALARM_STALE else F_SENSOR
 
     def step(self, now, allowed_dA, floor_ok):
+        # Every other tick.
         sensed = self._sensed
         converter = self._converter
-        held = self._sequence.held
-        live = held & (OUT_CONTACTOR | OUT_ENABLE | OUT_AUX)
         current_dA = sensed.current_dA
-        bad = 0
-        if sensed.estop:
-            bad = _ESTOP
-        if self._plugged and not sensed.plugged and live:
-            bad |= _CC1
-        self._plugged = sensed.plugged
-        if live:
-            if sensed.stale:
-                bad |= _STALE
-            elif sensed.broken:
-                bad |= _SENSOR
-        limit_dV = min(self._car.voltage_max_dV, self._board_dV) + _OVER_VOLTAGE_dV
-        if sensed.link_dV > limit_dV or sensed.inlet_dV > limit_dV:
-            bad |= _OVER_VOLTAGE
-        if (1 if held & OUT_CONTACTOR else 0) != sensed.contactor:
+        limit_dV = self._car.voltage_max_dV
+        if limit_dV > self._board_dV:
+            limit_dV = self._board_dV
+        limit_dV += _OVER_VOLTAGE_dV
+        bad = _OVER_VOLTAGE if sensed.link_dV > limit_dV or sensed.inlet_dV > limit_dV else 0
+        if self._sequence.held & OUT_CONTACTOR != sensed.contactor:
             bad |= _FEEDBACK
         if current_dA > _WRONG_dA or current_dA < -_WRONG_dA:
             bad |= self._current(converter, current_dA, allowed_dA, floor_ok)
-        self._look(sensed, converter)
+        self._turn += 1
+        if self._turn & 1:
+            self._look(sensed, converter, self._turn)
         bad |= self._slow
         if bad or self._pending:
             self._time(bad, now)
+        else:
+            self.calm = 1
 
     def _current(self, converter, current_dA, allowed_dA, floor_ok):
         bad = 0
@@ -118,29 +123,29 @@ class Monitors:
             bad |= _FLOOR
         return bad
 
-    def _look(self, sensed, converter):
-        # One comparison a tick; its verdict stands until its next turn.
-        turn = self._turn
-        self._turn = turn + 1 if turn < 4 else 0
+    def _look(self, sensed, converter, turn):
+        # One comparison each time; its verdict stands until its next turn.
+        if turn >= 9:
+            self._turn = 0
         slow = self._slow
         car = self._car
         closed = sensed.contactor
-        if turn == 0:
+        if turn == 1:
             far = converter.live and converter.on_left and _far(converter.voltage_dV, sensed.link_dV, _AGREE_dV)
             slow = slow | _CONVERTER_V if far else slow & ~_CONVERTER_V
-        elif turn == 1:
+        elif turn == 3:
             own_dA = sensed.current_dA
             own_dA = own_dA if own_dA > 0 else -own_dA
             far = closed and converter.live and converter.on_left and _far(converter.current_dA, own_dA, _AGREE_dA)
             slow = slow | _CONVERTER_I if far else slow & ~_CONVERTER_I
-        elif turn == 2:
+        elif turn == 5:
             far = closed and car.voltage_dV != UNKNOWN and _far(car.voltage_dV, sensed.inlet_dV, _AGREE_dV)
             slow = slow | _CAR_V if far else slow & ~_CAR_V
-        elif turn == 3:
+        elif turn == 7:
             far = closed and car.voltage_dV != UNKNOWN and _far(car.current_dA, sensed.current_dA, _CAR_AGREE_dA)
             slow = slow | _CAR_I if far else slow & ~_CAR_I
         else:
-            slow = slow | _HOT if sensed.temp_dC > _HOT_dC else slow & ~_HOT
+            slow = slow | _HOT if sensed.hottest_dC() > _HOT_dC else slow & ~_HOT
         self._slow = slow
 
     def _time(self, bad, now):
@@ -157,7 +162,7 @@ class Monitors:
                 if (now - since[watch]) & TICKS_MASK >= hold_ms and not self.fault:
                     self.fault = _FAULT[watch]
         self._pending = bad
-        self.quiet = 0 if bad else 1
+        self.calm = 0
 
     def overdue(self):
         # The gate: a set-point stands above what may flow, and nobody lowers it.

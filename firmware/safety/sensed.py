@@ -1,5 +1,6 @@
 # The gate's own reading of the board's sensors: raw counts in, house units out. It shares nothing with
-# firmware/sense.py, so that one slip cannot blind both. Fed once a tick.
+# firmware/sense.py, so that one slip cannot blind both. Fed once a tick; every call here is paid for a hundred times a
+# second, so it is one straight function.
 from micropython import const
 
 from firmware.signals import (
@@ -15,13 +16,21 @@ from firmware.signals import (
 )
 from firmware.units import TICKS_MASK
 
-FRESH_ms = const(50)  # DESIGN rule 13: evidence is younger than this
-STALE_ms = const(100)  # no sample for so long: stop
-CC1_LOW_mV = const(3200)  # GB/T 18487.1 detection point 1, 4 V = inserted and latched (facts 1.5)
-CC1_HIGH_mV = const(4800)
+# What must act in the very tick in which it is sure; bits of `alarm`.
+ALARM_ESTOP = const(1)
+ALARM_CC1 = const(2)  # the plug was there and is gone
+ALARM_STALE = const(4)
+ALARM_SENSOR = const(8)
+
+_FRESH_ms = const(50)  # DESIGN rule 13: evidence is younger than this
+_STALE_ms = const(100)  # no sample for so long: stop
+_CC1_LOW_mV = const(3200)  # GB/T 18487.1 detection point 1, 4 V = inserted and latched (facts 1.5)
+_CC1_HIGH_mV = const(4800)
 _GAINED = const(10)  # samples inside the window before we believe in a plug
 _LOST = const(2)  # samples outside before it is gone: two ticks, so at most 20 ms
-_TEMP_EVERY = const(16)  # samples: connectors warm up slowly
+_PRESSED = const(2)
+_SPOILED = const(3)
+_HOT_dC = const(10000)  # what a broken temperature sensor stands for
 
 
 class Sensed:
@@ -32,22 +41,21 @@ class Sensed:
         self._temp1 = scale["temp1"]
         self._temp2 = scale["temp2"]
         offset, num, den, _, _ = scale["cc1"]
-        self._cc1_low = offset + (CC1_LOW_mV * den + num - 1) // num
-        self._cc1_high = offset + CC1_HIGH_mV * den // num
+        self._cc1_low = offset + (_CC1_LOW_mV * den + num - 1) // num
+        self._cc1_high = offset + _CC1_HIGH_mV * den // num
+        self._inputs = None
         self.link_dV = 0
         self.inlet_dV = 0
         self.current_dA = 0
         self.before_dA = 0  # current of the sample before
-        self.temp_dC = 0  # the hotter one
         self.contactor = 0
-        self.estop = 0
-        self.locked = 0
         self.plugged = 0
-        self.broken = 0  # 1: a sensor of the last sample is out of its range
-        self.fresh = 0  # 1: the last sample was whole and is younger than FRESH_ms
-        self.stale = 1  # 1: no sample for STALE_ms
+        self.fresh = 0  # 1: the last sample was whole and is younger than _FRESH_ms
+        self.stale = 1  # 1: no sample for _STALE_ms
+        self.alarm = 0  # bits since somebody set it to 0
         self._cc1_run = 0
-        self._turn = 0
+        self._pressed = 0  # samples in a row
+        self._spoiled = 0
         self._at = 0
 
     def observe(self, inputs, fresh, now):
@@ -55,59 +63,76 @@ class Sensed:
             self._wait(now)
             return
         self._at = now
-        self.stale = 0
-        self.broken = broken = self._analog(inputs)
-        self.fresh = 0 if broken else 1
-        self.contactor = inputs[IN_CONTACTOR]
-        self.estop = inputs[IN_ESTOP]
-        self.locked = inputs[IN_LOCKED]
-        if (self._cc1_low <= inputs[IN_CC1] <= self._cc1_high) != self.plugged:
-            self._cc1_run += 1
-            if self._cc1_run >= (_LOST if self.plugged else _GAINED):
-                self.plugged = 1 - self.plugged
-                self._cc1_run = 0
-        else:
-            self._cc1_run = 0
-        self._turn += 1
-        if self._turn >= _TEMP_EVERY:
-            self._turn = 0
-            self._temperatures(inputs)
-
-    def _wait(self, now):
-        age = (now - self._at) & TICKS_MASK
-        if age >= FRESH_ms:
-            self.fresh = 0
-            if age >= STALE_ms:
-                self.stale = 1  # stays until a sample comes: no wrap makes it young
-
-    def _analog(self, inputs):
-        broken = 0
+        self._inputs = inputs
+        spoiled = 0
         offset, num, den, low, high = self._link
         raw = inputs[IN_LINK]
         if low <= raw <= high:
             self.link_dV = (raw - offset) * num // den
         else:
-            broken = 1
+            spoiled = 1
         offset, num, den, low, high = self._inlet
         raw = inputs[IN_INLET]
         if low <= raw <= high:
             self.inlet_dV = (raw - offset) * num // den
         else:
-            broken = 1
+            spoiled = 1
         offset, num, den, low, high = self._current
         raw = inputs[IN_CURRENT]
         self.before_dA = self.current_dA
         if low <= raw <= high:
             self.current_dA = (raw - offset) * num // den
         else:
-            broken = 1
-        return broken
+            spoiled = 1
+        self.contactor = inputs[IN_CONTACTOR]
+        if (self._cc1_low <= inputs[IN_CC1] <= self._cc1_high) != self.plugged or self._cc1_run:
+            self._plug(inputs[IN_CC1])
+        pressed = inputs[IN_ESTOP]
+        if pressed or spoiled or self._pressed or not self.fresh:
+            self._trouble(pressed, spoiled)
 
-    def _temperatures(self, inputs):
-        offset, num, den, low, high = self._temp1
-        raw = inputs[IN_TEMP1]
-        one = (raw - offset) * num // den if low <= raw <= high else TICKS_MASK
-        offset, num, den, low, high = self._temp2
-        raw = inputs[IN_TEMP2]
-        two = (raw - offset) * num // den if low <= raw <= high else TICKS_MASK
-        self.temp_dC = one if one > two else two
+    def _wait(self, now):
+        age_ms = (now - self._at) & TICKS_MASK
+        if age_ms >= _FRESH_ms or self.stale:
+            self.fresh = 0
+            if age_ms >= _STALE_ms:
+                self.stale = 1  # until a sample comes: no wrap makes it young
+            if self.stale:
+                self.alarm |= ALARM_STALE
+
+    def _plug(self, raw):
+        if (self._cc1_low <= raw <= self._cc1_high) == self.plugged:
+            self._cc1_run = 0
+            return
+        self._cc1_run += 1
+        if self._cc1_run >= (_LOST if self.plugged else _GAINED):
+            self._cc1_run = 0
+            self.plugged = 1 - self.plugged
+            if not self.plugged:
+                self.alarm |= ALARM_CC1
+
+    def _trouble(self, pressed, spoiled):
+        self.stale = 0
+        self.fresh = 1 - spoiled
+        self._pressed = self._pressed + 1 if pressed else 0
+        if self._pressed >= _PRESSED:
+            self.alarm |= ALARM_ESTOP
+        self._spoiled = self._spoiled + 1 if spoiled else 0
+        if self._spoiled >= _SPOILED:
+            self.alarm |= ALARM_SENSOR
+
+    # --- rarely asked ---
+    def locked(self):
+        return self._inputs is not None and self._inputs[IN_LOCKED]
+
+    def hottest_dC(self):
+        if self._inputs is None:
+            return 0
+        one_dC = _scaled(self._inputs[IN_TEMP1], self._temp1)
+        two_dC = _scaled(self._inputs[IN_TEMP2], self._temp2)
+        return one_dC if one_dC > two_dC else two_dC
+
+
+def _scaled(raw, scale):
+    offset, num, den, low, high = scale
+    return (raw - offset) * num // den if low <= raw <= high else _HOT_dC

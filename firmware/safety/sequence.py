@@ -39,22 +39,29 @@ class Sequence:
         self._since = 0  # of the opening
         self._opened_at = 0
         self._bleeding = 0
-        self._closed = 0  # feedback of the sample before
+        self.closed = 0  # feedback when it was looked at last
         self._link_low_dV = TICKS_MASK  # lowest link voltage since ON left
 
-    def step(self, now):
-        # After every sample: what the contacts and the link did.
+    def moved(self):
+        # The feedback contact changed.
         sensed = self._sensed
-        if self._closed and not sensed.contactor and not -OPEN_dA <= sensed.before_dA <= OPEN_dA:
+        if self.closed and not -OPEN_dA <= sensed.before_dA <= OPEN_dA:
             self.opened_under_load += 1
-        self._closed = sensed.contactor
+        self.closed = sensed.contactor
+
+    def watch(self):
+        # While the contactors are open: how low the link was since ON left.
+        link_dV = self._sensed.link_dV
         if not self._converter.on_left:
             self._link_low_dV = TICKS_MASK
-        elif sensed.link_dV < self._link_low_dV:
-            self._link_low_dV = sensed.link_dV
+        elif link_dV < self._link_low_dV:
+            self._link_low_dV = link_dV
 
     def vet(self, mask, now):
         held = self.held
+        if mask == held and not (self.shut or self.opening or self._bleeding or self._sensed.stale):
+            self.refused_bits = 0
+            return mask  # as nearly always
         refused = 0
         mask &= self._pins
         if self.shut:
@@ -106,7 +113,7 @@ class Sequence:
         # Rule 13: never on the command's own word.
         sensed, car, converter = self._sensed, self._car, self._converter
         link_dV, inlet_dV = sensed.link_dV, sensed.inlet_dV
-        if self.held & OUT_BLEED or not (sensed.fresh and sensed.plugged and sensed.locked and converter.off_left):
+        if self.held & OUT_BLEED or not (sensed.fresh and sensed.plugged and sensed.locked() and converter.off_left):
             return False
         if not -_MATCH_dV <= link_dV - inlet_dV <= _MATCH_dV:
             return False
