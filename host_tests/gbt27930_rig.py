@@ -7,8 +7,10 @@ CPython and on MicroPython. `Car.mute` names messages that the car leaves out; i
 from firmware import faults as f
 from firmware import station as st
 from firmware.contract import INSULATE, MATCH, OFF, RUN, WELD, Reached
+from firmware.vehicle.gbt27930 import states as s
 from firmware.vehicle.gbt27930.session import Session
 from firmware.vehicle.gbt27930.settings import Settings
+from host_tests.vectors_gbt27930 import octets
 
 MASK = 0x3FFFFFFF
 TICK_ms = 10
@@ -123,7 +125,7 @@ class Car:
     def _asked(self, name, data, now):
         if name == "CRM" and data[0] == 0 and self.state != "identify":
             self.state = "identify"
-            self.bem = None
+            self.bem = self.transfer = None
         elif name == "CRM" and data[0] == 0xAA and self.state == "identify":
             self.state = "parameters"
         elif name == "CML" and self.state == "parameters":
@@ -303,6 +305,8 @@ class Rig:
             if not self.can_dead:
                 data = bytes(frame.data)
                 self.sent.append((self.ms(), frame.id, data))
+                if len(self.sent) > 240:
+                    del self.sent[100:160]  # the first and the last are what tests look at
                 self.session.sent(frame, now)
                 if self.sense[st.S_PLUGGED]:
                     self.car.receive(frame.id, data, now)
@@ -333,5 +337,28 @@ class Rig:
         self.until(lambda: self.sense[st.S_CURRENT_dA] != 0)
         return self
 
-    def state_of(self):
-        return self.session.state
+
+def ended_well(rig):
+    """Nothing is on, and it waits for the plug to be pulled."""
+    want = rig.session.want
+    assert want.mode == OFF and not want.lock and not want.aux and not want.emergency
+    assert rig.sense[st.S_CURRENT_dA] == 0
+    sent = len(rig.sent)
+    rig.run(2000)
+    assert len(rig.sent) == sent
+
+
+def in_state(state, **more):
+    """A rig that has just come into this state."""
+    rig = Rig(**more)
+    if state >= s.PLUGGED:
+        rig.plug_in()
+    if state == s.RETRY:
+        rig.charging()
+        rig.car.bem = octets("F0 F0 F1 FC")
+    elif state > s.RETRY:
+        rig.charging()
+        rig.stop = 1
+    rig.until(lambda: rig.session.state >= state)
+    assert rig.session.state == state, (state, rig.session.state)
+    return rig

@@ -23,7 +23,7 @@ def retry(s, now, reached):
 def stopping(s, now, reached):
     waited_ms = (now - s.since) & TICKS_MASK
     if s.away:
-        if s.is_off(reached):
+        if s.is_off(reached) and waited_ms >= 50:  # CST a few times, in case the bus is still there
             s.go(BLEEDING, 0, now)
     elif not s.lacks(BSD):
         frames.csd(s.out.frames[O_CSD].data, s.minutes, s.charged_Wh // 100, s.settings.charger_number)
@@ -79,6 +79,7 @@ def bleeding(s, now, reached):
     if s.judge_weld:
         return _weld_or_bleed(s, now)
     s.want.aux = 0
+    s.transport.close()
     s.go(UNLOCKING, 0, now)
 
 

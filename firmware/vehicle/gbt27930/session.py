@@ -87,6 +87,7 @@ class Session:
         self.offered = 0  # 1: BCPP too, and cycles left
         self.hello_at = 0
         self.minutes = 0
+        self.minute_at = self.told_at = 0
         self.charged_Wh = self.discharged_Wh = 0
         self.carry_mJ = 0
         self.fresh()
@@ -118,7 +119,9 @@ class Session:
                 return
             DECODE[message](self.told, self.transport.data)
         else:
-            return self.transport.control(data, now)
+            if LOCKING <= self.state <= BLEEDING:
+                self.transport.control(data, now)
+            return
         self.at[message] = now
         self.seen |= 1 << message
         self._heard_at = now
