@@ -36,10 +36,14 @@ class Node:
 
     def send(self, frame: Frame, now_ms: int) -> bool:
         """Queue a frame for the bus; False if the controller has no free buffer (or is bus-off)."""
+        return self.send_us(frame, now_ms * 1000)
+
+    def send_us(self, frame: Frame, now_us: int) -> bool:
+        """The same, by the microsecond."""
         if self.bus_off or (self.tx_queue and self.pending >= self.tx_queue):
             return False
         self.pending += 1
-        self.wire._queue(self, frame, now_ms * 1000)
+        self.wire._queue(self, frame, now_us)
         return True
 
     def receive(self) -> Frame | None:
@@ -87,9 +91,23 @@ class VirtualWire:
 
     def step(self, now_ms: int) -> None:
         """Everything that ends by now arrives."""
-        if self._flying is None and not self._waiting:
-            return
-        now_us = now_ms * 1000
+        if self._flying is not None or self._waiting:
+            self.step_us(now_ms * 1000)
+
+    @property
+    def next_us(self) -> int | None:
+        """When the frame on the wire ends; None if there is none."""
+        return self._free_us if self._flying is not None else None
+
+    def detach(self, node: Node) -> None:
+        """The controller is gone, with what it had to send."""
+        self._forget(node)
+        if self._flying is not None and self._flying.sender is node:
+            self._flying = None
+        self.nodes.remove(node)
+
+    def step_us(self, now_us: int) -> None:
+        """The same, by the microsecond."""
         while True:
             if self._flying is None and not self._start(now_us):
                 return
