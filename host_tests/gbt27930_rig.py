@@ -33,6 +33,8 @@ class Stage:
         self.battery_dV = 0  # what the car puts on the inlet
         self._at = 0
         self.history = []
+        self.hold_dA = None  # a converter that does not let go
+        self.slow = 0  # 1: 2 A a tick
 
     def step(self, now, want, wanted_dA):
         """One tick: `wanted_dA` flows if the session's want allows it."""
@@ -67,7 +69,10 @@ class Stage:
         if want.mode == OFF and want.emergency:
             self.sense[st.S_CURRENT_dA] = 0
             return
-        step_dA = 200
+        if self.hold_dA is not None:
+            self.sense[st.S_CURRENT_dA] = self.hold_dA
+            return
+        step_dA = 20 if self.slow else 200
         if now_dA < target_dA:
             now_dA = min(now_dA + step_dA, target_dA)
         else:

@@ -137,12 +137,18 @@ def accept(s, now, reached):
     if s.lacks(BCP):
         if (now - s.since) & TICKS_MASK >= s.settings.bcp_ms:
             stops.again(s, frames.CEM_BCP, now)
-    elif not s.v112 or not s.lacks(BCPP) or (now - s.at[BCP]) & TICKS_MASK >= s.settings.bcpp_ms:
+    elif not s.v112 or not s.lacks(BCPP):
+        _parameters(s, now)
+    elif not s.waits:
+        s.waits = 1
+        s.waits_at = now
+    elif (now - s.waits_at) & TICKS_MASK >= s.settings.bcpp_ms:
         _parameters(s, now)
 
 
 def _parameters(s, now):
     t, car = s.told, s.car
+    s.waits = 0
     car[C_SOC_permille] = t.soc_permille
     car[C_SOC_STEP_permille] = 1
     car[C_VOLTAGE_dV] = t.pack_dV
