@@ -52,7 +52,7 @@ class Car(Node):
     def _forget(self) -> None:
         """A new session: nothing was heard, said or agreed yet."""
         super()._forget()
-        self.v2g = False  # BDC was delivered in answer to CDC
+        self.v2g = False  # BDC was acknowledged in answer to CDC
         self.cmlp = False
         self.ccd: int | None = None
         self.ccd_ms = 0
@@ -139,7 +139,7 @@ class Car(Node):
             self._sender.receive(frame.data, now_ms)
             if self._sender.ended == "done":
                 self._sender.ended = ""
-                self._delivered(codec.long_message(self._sender.pgn).name)
+                self._acknowledged(codec.long_message(self._sender.pgn).name)
             return
         message = BY_ID.get(frame.id) if frame.ext else None
         try:
@@ -260,8 +260,9 @@ class Car(Node):
             if signals["fault_stop"] == 1 or signals["emergency_stop"] == 1:
                 self.stop_limit_ms = LOW_CURRENT_FAULT_ms
 
-    def _delivered(self, name: str) -> None:
-        super()._delivered(name)
+    def _acknowledged(self, name: str) -> None:
+        """EoMA. It has the lowest priority on the bus: what the charger says next may overtake it."""
+        self.delivered.add(name)
         self.v2g |= name == "BDC"
 
     def _hear_csd(self, signals: codec.Signals, now_ms: int) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from random import Random
 
 from ..frame import Frame
-from . import strangers
+from . import codec, strangers
 from .bms import Bms
 from .checker import Checker
 from .messages import BY_NAME
@@ -32,7 +32,7 @@ class Node:
         self.frames_sent = self.frames_heard = 0
         self.sessions = 0
         self.openings = self.opened_under_load = 0  # K5/K6, by the car's own command
-        self.delivered: set[str] = set()  # long messages that the charger acknowledged, and BSD
+        self.delivered: set[str] = set()  # long messages that were sent to their last packet, and BSD
         self.first_ms: dict[str, int] = {}  # when a message was first sent in its phase
         self.checker: Checker
         self._random = Random(seed)
@@ -68,7 +68,9 @@ class Node:
             self._power(powered, now_ms)
         if self._powered_ms is None or now_ms < self._next_ms:
             return []
-        self._next_ms = max(self._next_ms + CYCLE_ms, now_ms + 1)
+        self._next_ms += CYCLE_ms
+        if self._next_ms <= now_ms:
+            self._next_ms = now_ms + CYCLE_ms
         self._elapsed_ms, self._cycle_ms = now_ms - self._cycle_ms, now_ms
         if self.phase == "asleep":
             if now_ms - self._powered_ms < self.profile.boot_ms:
@@ -145,12 +147,10 @@ class Node:
     def _transport(self, now_ms: int) -> None:
         sender = self._sender
         self._out += sender.step(now_ms)
+        if sender.whole:
+            self.delivered.add(codec.long_message(sender.pgn).name)
         if not sender.busy:
             sender.ended = ""
-
-    def _delivered(self, name: str) -> None:
-        """The charger acknowledged a long message."""
-        self.delivered.add(name)
 
     def _turn(self, name: str, period_ms: int, now_ms: int) -> bool:
         """It is time to send this again."""

@@ -30,6 +30,7 @@ class Sender:
         self, spacing_ms: int = 10, count_in_rts: bool = False, complain: Callable[[str, str], None] | None = None
     ):
         self.busy = False
+        self.whole = False  # every packet of this session has left: the peer may know it before we see its EoMA
         self.ended = ""  # of the last session: "done", "aborted" (by the peer), "timeout"
         self.pgn = 0
         self.faults: set[str] = set()  # of mischief.TRANSPORT
@@ -54,7 +55,7 @@ class Sender:
             Frame(CAR_DT_ID, True, bytes((i,)) + chunk.ljust(7, b"\xff")) for i, chunk in enumerate(chunks, start=1)
         ]
         self.pgn, self._size = pgn, len(data)
-        self.busy, self.ended = True, ""
+        self.busy, self.whole, self.ended = True, False, ""
         self._next = self._allowed = 0
         self._wait(now_ms, ANSWER_ms)
         self._swap = "disorder" in self.faults and len(chunks) > 1
@@ -151,6 +152,7 @@ class Sender:
             self._lost = -1  # the second time it comes through
         self._next += 1
         self._allowed -= 1
+        self.whole = self._next == len(self._packets) and self._lost < 0
         self._data_at = now_ms + self.spacing_ms
         self._wait(now_ms, ANSWER_ms)
 
