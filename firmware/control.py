@@ -7,6 +7,8 @@ from firmware.faults import (
     F_CAN_CAR,
     F_CAN_CONVERTER,
     F_GATE_REFUSED,
+    F_OPENED_UNDER_LOAD,
+    F_SOC_DOUBT,
     NO_FAULT,
     STOP,
 )
@@ -21,12 +23,15 @@ from firmware.station import (
     K_CONVERTER_STATE,
     K_FAULT,
     K_LATE,
+    K_OPENED_UNDER_LOAD,
+    K_OPENINGS,
     K_OUTPUTS,
     K_QUIET,
     K_SEVERITY,
     K_STAGE,
     K_TICKS,
     P_DIRECTION,
+    R_SOC_DOUBT,
     S_BUTTON,
     S_PLUGGED,
     C_GATE_FLOOR_permille,
@@ -247,5 +252,16 @@ class Control:
             self.car_can.restart()
         if control[K_CONVERTER_STATE] == _BUS_OFF:
             self.converter_can.restart()
+        self._gate_record(control, now)
         if self.gate.save(self.rtc.image):
             self.rtc.save()
+
+    def _gate_record(self, control, now):
+        # What the gate counts and judges by itself, for the record.
+        gate = self.gate
+        control[K_OPENINGS] = gate.openings
+        if gate.opened_under_load != control[K_OPENED_UNDER_LOAD]:
+            control[K_OPENED_UNDER_LOAD] = gate.opened_under_load
+            self.faults.set(F_OPENED_UNDER_LOAD, gate.opened_under_load, now)
+        if gate.why == R_SOC_DOUBT:
+            self.faults.set(F_SOC_DOUBT, gate.soc_low_permille, now)
