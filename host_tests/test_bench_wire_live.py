@@ -8,6 +8,7 @@ import textwrap
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import can
 import pytest
@@ -41,9 +42,12 @@ def make_wire():
         wire.close()
 
 
-def join(wire, bitrate=250_000, port=None):
-    channel = f"socket://127.0.0.1:{port or wire.port}"
-    return can.Bus(interface="slcan", channel=channel, bitrate=bitrate, sleep_after_open=0)
+def open_bus(port, bitrate=250_000):
+    return can.Bus(interface="slcan", channel=f"socket://127.0.0.1:{port}", bitrate=bitrate, sleep_after_open=0)
+
+
+def join(wire, bitrate=250_000):
+    return open_bus(wire.port, bitrate)
 
 
 def until(condition, patience_s=5.0):
@@ -186,20 +190,24 @@ def test_the_process_logs_like_candump_and_obeys_the_runner(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     log = tmp_path / "car.log"
-    command = [sys.executable, "-m", "hw_tests.bench.wire", "--port", str(port), "--bitrate", "250000", "--log", str(log),
-               "--name", "car", "--control", f"127.0.0.1:{door.getsockname()[1]}"]  # fmt: skip
+    command = [sys.executable, "-m", "hw_tests.bench.wire", "--port", str(port), "--bitrate", "250000",
+               "--log", str(log), "--name", "car", "--control", f"127.0.0.1:{door.getsockname()[1]}"]  # fmt: skip
     process = subprocess.Popen(command, cwd=ROOT)
     try:
         control = Lines(door.accept()[0])
-        heard: list = []
-        until(lambda: heard.extend(control.receive()) or heard)
+        heard: list[dict[str, Any]] = []
+
+        def hears(wanted):
+            heard.extend(control.receive())
+            return any(wanted(line) for line in heard)
+
+        until(lambda: hears(bool))
         assert heard[0] == {"hello": "wire", "name": "car"}
-        bus = {"interface": "slcan", "channel": f"socket://127.0.0.1:{port}", "bitrate": 250_000, "sleep_after_open": 0}
-        with can.Bus(**bus) as a, can.Bus(**bus) as b:
-            until(lambda: heard.extend(control.receive()) or len(heard[-1].get("fact", {}).get("nodes", ())) == 2)
+        with open_bus(port) as a, open_bus(port) as b:
+            until(lambda: hears(lambda line: len(line.get("fact", {}).get("nodes", ())) == 2))
             control.send({"do": "lose_frame", "id": 0x181056F4, "data": "a0", "count": 1})
             control.send({"do": "sing"})
-            until(lambda: heard.extend(control.receive()) or any(line.get("event") == "refused" for line in heard))
+            until(lambda: hears(lambda line: line.get("event") == "refused"))
             for byte in (0xB0, 0xA0, 0xA1, 0xA0):
                 a.send(can.Message(arbitration_id=0x181056F4, is_extended_id=True, data=[byte, 1]))
             assert [message.data[0] for message in receive(b, 3)] == [0xB0, 0xA1, 0xA0]
