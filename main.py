@@ -97,6 +97,7 @@ def serve(serving):
 
 def run():
     hardware = bench_wires.connect(board.CAN_CAR_bit_s, board.CAN_CONVERTER_bit_s)
+    gc.collect()  # what the imports left, or the file finds no whole piece
     config = load(CONFIG_FILE)
     fw = assemble(board, config, hardware.io, hardware.car_can, hardware.converter_can, hardware.rtc)
     fw.station.control.now[K_RESET_CAUSE] = hardware.reset_cause

@@ -1,0 +1,177 @@
+# MicroPython's side of host_tests/trace.py: replay.py BOARD TRACE CONFIG MODE TICKS
+#
+# The trace, a tick: head "<IBBBBBHII11H" (now, fresh, wishes, car frames, converter frames, phase, outputs, check sums of the frames sent on either
+# bus, raw inputs), then 6 bytes a changed wish slot "<BBi", 14 bytes a frame "<IBB8s". Prints "phase us bytes" a tick and one JSON line.
+import gc
+import sys
+
+board_dir, trace, config_file, mode, most = sys.argv[1:6]
+sys.path[:0] = [board_dir, board_dir + "/lib"]
+import binascii
+import json
+import struct
+import time
+from array import array
+
+import micropython
+
+import main
+from firmware import config as configs
+
+HEAD = "<IBBBBBHII11H"
+HEAD_B = struct.calcsize(HEAD)
+
+
+class Board:
+    def __init__(self):
+        self.inputs = array("i", [0] * 11)
+        self.fresh = False
+        self.outputs = 0
+
+    def sample(self):
+        return self.fresh
+
+    def write(self, mask):
+        self.outputs = mask
+
+
+class Can:
+    FRAMES = 24
+
+    def __init__(self):
+        self.ids = array("i", [0] * self.FRAMES)
+        self.flags = bytearray(self.FRAMES)
+        self.lengths = bytearray(self.FRAMES)
+        self.bytes = bytearray(8 * self.FRAMES)
+        self.data = bytearray(8)
+        self.views = [memoryview(self.data)[:n] for n in range(9)]
+        self.count = self.next = 0
+        self.out = [bytearray(16) for _ in range(self.FRAMES)]  # what left: length, flags, id, data
+        self.sent = 0
+
+    def recv(self, into):
+        at = self.next
+        if at == self.count:
+            return None
+        self.next = at + 1
+        for i in range(8):
+            self.data[i] = self.bytes[at * 8 + i]
+        into[0] = self.ids[at]
+        into[1] = self.views[self.lengths[at]]
+        into[2] = self.flags[at]
+        into[3] = 0
+        return into
+
+    def send(self, can_id, data, flags=0):
+        out = self.out[self.sent]
+        out[0] = len(data)
+        out[1] = flags
+        for i in range(4):
+            out[2 + i] = can_id >> (8 * i) & 255
+        for i in range(len(data)):
+            out[6 + i] = data[i]
+        self.sent += 1
+        return 0
+
+    def state(self):
+        return 1
+
+    def restart(self):
+        pass
+
+    def check_sum(self):
+        total = 0
+        for i in range(self.sent):
+            out = self.out[i]
+            total = binascii.crc32(bytes(out[2:6]) + bytes([out[1]]) + bytes(out[6 : 6 + out[0]]), total)
+        return total
+
+
+class Rtc:
+    def __init__(self):
+        self.image = bytearray(256)
+
+    def save(self):
+        pass
+
+
+def read(file, can, count):
+    can.count, can.next, can.sent = count, 0, 0
+    for i in range(count):
+        can_id, can.flags[i], can.lengths[i], data = struct.unpack("<IBB8s", file.read(14))
+        can.ids[i] = can_id
+        can.bytes[8 * i : 8 * i + 8] = data
+
+
+def unit_us():
+    a = 0
+    begun = time.ticks_us()
+    for _ in range(100000):
+        a += 1
+    return time.ticks_diff(time.ticks_us(), begun)
+
+
+def measured(tick, now):
+    if mode == "time":
+        begun = time.ticks_us()
+        tick(now)
+        return time.ticks_diff(time.ticks_us(), begun), 0
+    if mode == "lock":
+        micropython.heap_lock()
+        try:
+            tick(now)
+        finally:
+            micropython.heap_unlock()
+        return 0, 0
+    if mode == "alloc":
+        before = gc.mem_alloc()
+        tick(now)
+        return 0, gc.mem_alloc() - before
+    if mode == "count":
+        tick(now)
+    return 0, 0
+
+
+def play(fw, file, tell):
+    io, car, converter = fw.io, fw.car_can, fw.converter_can
+    tick = fw.control.tick
+    differing = []
+    number = 0
+    free_min = 1 << 30
+    while not int(most) or number < int(most):
+        head = file.read(HEAD_B)
+        if len(head) < HEAD_B:
+            break
+        values = struct.unpack(HEAD, head)
+        for _ in range(values[2]):
+            source, slot, value = struct.unpack("<BBi", file.read(6))
+            fw.wishes._posted[source][slot] = value
+        read(file, car, values[3])
+        read(file, converter, values[4])
+        io.fresh = bool(values[1])
+        for slot in range(11):
+            io.inputs[slot] = values[9 + slot]
+        if number % 16 == 0:  # what reading allocates is collected outside the tick
+            gc.collect()
+            free_min = min(free_min, gc.mem_free())
+        us, allocated = measured(tick, values[0])
+        if tell:
+            print(values[5], us, allocated)
+        if (io.outputs, car.check_sum(), converter.check_sum()) != (values[6], values[7], values[8]):
+            if len(differing) < 10:
+                differing.append(number)
+        number += 1
+    return differing, free_min
+
+
+def run():
+    gc.collect()
+    config = configs.load(config_file)
+    fw = main.assemble(main.board, config, Board(), Can(), Can(), Rtc())
+    unit = min(unit_us() for _ in range(5))
+    with open(trace, "rb") as file:
+        differing, free_min = play(fw, file, mode not in ("count", "none"))
+    print(json.dumps({"unit_us": unit, "free_min_B": free_min, "differing": differing}))
+
+
+run()

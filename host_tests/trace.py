@@ -1,0 +1,169 @@
+"""A session as the firmware lives it, tick by tick: recorded in the stepped world, replayed on MicroPython without drivers and emulators.
+
+    record(scenario, path)            play a scenario on CPython and keep what went into each tick and what came out
+    replay(path, ...) -> Replay       feed it to the compiled image in MicroPython; outputs must be the same
+
+The replay measures what needs the real interpreter: time and allocation of every tick (`host_tests/board/replay.py` is its MicroPython side and
+describes the file).
+"""
+
+import json
+import struct
+import subprocess
+import zlib
+from array import array
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hw_tests.bench.config import text_of
+from hw_tests.bench.scenario import Scenario
+from hw_tests.bench.stepped import play
+from hw_tests.bench.world import StepWorld
+
+ROOT = Path(__file__).resolve().parent.parent
+MICROPYTHON = ROOT / "build" / "bin" / "micropython"
+REPLAYER = ROOT / "host_tests" / "board" / "replay.py"
+BOARD = ROOT / "build" / "board"
+
+
+class _Ear:
+    """Stands between control and one object of the board and keeps what passes."""
+
+    def __init__(self, inner: Any):
+        self._inner = inner
+        self.heard: list[bytes] = []
+        self.sent = 0  # check sum of what left in this tick
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)
+
+    def recv(self, into: Any = None) -> Any:
+        got = self._inner.recv(into)
+        if got is not None:
+            data = bytes(got[1])
+            self.heard.append(struct.pack("<IBB8s", got[0], got[2], len(data), data))
+        return got
+
+    def send(self, can_id: int, data: Any, flags: int = 0) -> Any:
+        index = self._inner.send(can_id, data, flags)
+        if index is not None:
+            self.sent = zlib.crc32(struct.pack("<IB", can_id, flags) + bytes(data), self.sent)
+        return index
+
+
+class TracedWorld(StepWorld):
+    """A StepWorld that writes a trace until the firmware is reset (a trace is one life of the firmware)."""
+
+    def __init__(self, path: Path, *args: Any, **how: Any):
+        self._path = path
+        self._file: Any = None
+        self.ticks_traced = 0
+        super().__init__(*args, **how)
+
+    def boot(self, cause: int = 0) -> None:
+        """The first boot is traced, a second ends the trace."""
+        super().boot(cause)
+        if self.boots > 1:
+            self.close()
+            return
+        self._file = self._path.open("wb")
+        control = self.fw.control
+        control.car_can, control.converter_can = _Ear(control.car_can), _Ear(control.converter_can)
+        self._ears = (control.car_can, control.converter_can)
+        self._wishes = [array("i", wish) for wish in self.fw.wishes._posted]
+        self._fresh = False
+        sample = self.io.sample
+
+        def heard_sample() -> bool:
+            self._fresh = sample()
+            return self._fresh
+
+        self.io.sample = heard_sample  # type: ignore[method-assign]
+
+    def tick(self) -> None:
+        """One tick, and its record."""
+        if self._file is None:
+            super().tick()
+            return
+        wishes = self._changed_wishes()
+        for ear in self._ears:
+            ear.heard.clear()
+            ear.sent = 0
+        boots = self.boots
+        super().tick()
+        if self._file is not None and self.boots == boots:
+            self._write(wishes)
+
+    def _changed_wishes(self) -> list[bytes]:
+        rows = []
+        for source, (old, new) in enumerate(zip(self._wishes, self.fw.wishes._posted, strict=True)):
+            for slot, value in enumerate(new):
+                if old[slot] != value:
+                    old[slot] = value
+                    rows.append(struct.pack("<BBi", source, slot, value))
+        return rows
+
+    def _write(self, wishes: list[bytes]) -> None:
+        control = self.fw.station.control.now
+        now, outputs = control[13], control[8]
+        phase = self.fw.station.car.now[1]
+        car, converter = self._ears
+        head = struct.pack(
+            "<IBBBBBHII11H", now, self._fresh, len(wishes), len(car.heard), len(converter.heard), max(phase, 0),
+            outputs, car.sent, converter.sent, *self.io.inputs,
+        )  # fmt: skip
+        self._file.write(head + b"".join(wishes + car.heard + converter.heard))
+        self.ticks_traced += 1
+
+    def close(self) -> None:
+        """The trace ends here."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def record(scenario: Scenario, path: Path, **how: Any) -> dict[str, Any]:
+    """Play `scenario` in virtual time; the trace goes to `path`, its configuration to `path` with .json. Returns the run's summary."""
+    plant = {"soc_permille": scenario.car.get("soc_permille", 500), **scenario.converter, **scenario.plant}
+    car = {name: value for name, value in scenario.car.items() if name != "soc_permille"}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.with_suffix(".json").write_text(text_of(scenario.station), encoding="utf-8")
+    world = TracedWorld(path, car, plant, scenario.station, **how)
+    summary = play(scenario, world)
+    world.close()
+    return summary
+
+
+@dataclass
+class Replay:
+    """One replay: per tick its phase, its time in us on this computer and the bytes it allocated; `unit_us`: 100,000 `a += 1` here."""
+
+    phases: list[int]
+    times_us: list[int]
+    allocated_B: list[int]
+    unit_us: int
+    free_min_B: int
+    differing: list[int]  # ticks whose outputs were not those of the recording
+
+
+class ReplayFailed(Exception):
+    """The image did not run the trace to its end: what MicroPython said."""
+
+
+def replay(path: Path, mode: str = "time", command: tuple[str, ...] = (), heap: str = "160k", ticks: int = 0) -> Replay:
+    """Replay a trace on the image of build/board. `mode`: "time", "alloc" (mem_alloc round each tick) or "lock" (heap locked in each tick)."""
+    line = command or (str(MICROPYTHON), "-X", f"heapsize={heap}")
+    done = subprocess.run(
+        [*line, str(REPLAYER), str(BOARD), str(path), str(path.with_suffix(".json")), mode, str(ticks)],
+        capture_output=True, text=True, timeout=600,
+    )  # fmt: skip
+    if done.returncode or not done.stdout.strip():
+        raise ReplayFailed(done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}")
+    rows = done.stdout.split("\n")
+    told = json.loads(next(row for row in reversed(rows) if row.startswith("{")))
+    ticks_ = [tuple(map(int, row.split())) for row in rows if row and row[0].isdigit()]
+    return Replay(
+        [row[0] for row in ticks_], [row[1] for row in ticks_], [row[2] for row in ticks_], told["unit_us"],
+        told["free_min_B"], told["differing"],
+    )  # fmt: skip
