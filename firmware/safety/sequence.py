@@ -37,6 +37,7 @@ class Sequence:
         self.opened_under_load = 0
         self.refused_bits = 0  # of the last mask
         self._since = 0  # of the opening
+        self._forced = 0  # 1: opened by time and not by current, and counted
         self._opened_at = 0
         self._bleeding = 0
         self.closed = 0  # feedback when it was looked at last
@@ -45,8 +46,9 @@ class Sequence:
     def moved(self):
         # The feedback contact changed.
         sensed = self._sensed
-        if self.closed and not -OPEN_dA <= sensed.before_dA <= OPEN_dA:
+        if self.closed and not self._forced and not -OPEN_dA <= sensed.before_dA <= OPEN_dA:
             self.opened_under_load += 1
+        self._forced = 0
         self.closed = sensed.contactor
 
     def watch(self):
@@ -96,6 +98,9 @@ class Sequence:
         current_ok = sensed.fresh and -OPEN_dA <= sensed.current_dA <= OPEN_dA
         if not current_ok and (now - self._since) & TICKS_MASK < self.open_after_ms:
             return mask | OUT_CONTACTOR
+        if not current_ok:  # counted now: when the feedback follows, the current was gone for a sample already
+            self.opened_under_load += 1
+            self._forced = 1
         self.opening = 0
         self.openings += 1
         self._opened_at = now
