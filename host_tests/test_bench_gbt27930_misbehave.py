@@ -308,3 +308,14 @@ def test_a_listener_needs_every_packet():
             sender.receive(frame.data, now_ms)
     assert got == [None, None, (0x1100, bytes(range(9)))]
     assert listener.feed(Frame(messages.CAR_DT_ID, True, bytes(8))) is None
+
+
+def test_answers_to_a_session_that_was_dropped_are_forgiven():
+    told = []
+    sender = Sender(complain=lambda name, detail: told.append(name))
+    sender.start(0x1100, bytes(9), 0)
+    sender.drop()
+    sender.receive(bytes.fromhex("110201ffff001100"), 10)
+    assert told == []
+    sender.receive(bytes.fromhex("110201ffff000600"), 20)
+    assert told == ["tp_unexpected"]

@@ -33,6 +33,7 @@ class Sender:
         self.whole = False  # every packet of this session has left: the peer may know it before we see its EoMA
         self.ended = ""  # of the last session: "done", "aborted" (by the peer), "timeout"
         self.pgn = 0
+        self._dropped_pgn = -1  # of a session that we ended before its time
         self.faults: set[str] = set()  # of mischief.TRANSPORT
         self.spacing_ms = spacing_ms
         self._count_in_rts = count_in_rts  # some cars put the packet count in byte 5 (log 2)
@@ -54,7 +55,7 @@ class Sender:
         self._packets = [
             Frame(CAR_DT_ID, True, bytes((i,)) + chunk.ljust(7, b"\xff")) for i, chunk in enumerate(chunks, start=1)
         ]
-        self.pgn, self._size = pgn, len(data)
+        self.pgn, self._size, self._dropped_pgn = pgn, len(data), -1
         self.busy, self.whole, self.ended = True, False, ""
         self._next = self._allowed = 0
         self._wait(now_ms, ANSWER_ms)
@@ -68,11 +69,14 @@ class Sender:
 
     def drop(self) -> None:
         """Forget the session without a word."""
+        if self.busy:
+            self._dropped_pgn = self.pgn
         self.busy = False
         self._out.clear()
 
     def abort(self, reason: int) -> None:
         """Tell the peer that the session is over."""
+        self._dropped_pgn = self.pgn
         self._out.append(_control(CAR_CM_ID, self.pgn, ABORT, reason, 0xFF, 0xFF, 0xFF))
         self.busy = False
         self.ended = "timeout" if reason == TIMEOUT else "aborted"
@@ -87,6 +91,8 @@ class Sender:
     def receive(self, data: bytes, now_ms: int) -> None:
         """A TP.CM of the charger (8 bytes)."""
         pgn = data[5] | data[6] << 8 | data[7] << 16
+        if not self.busy and pgn == self._dropped_pgn:
+            return  # the peer cannot know yet
         if not self.busy or pgn != self.pgn:
             self._complain("tp_unexpected", f"control {data[0]:02X} for {pgn:04X}, which is not being sent")
         elif data[0] == CTS:
