@@ -63,7 +63,8 @@ def all_there(wire, count):
 
 def receive(bus, count, timeout_s=3.0):
     """The next `count` messages; fewer if they do not come."""
-    messages, deadline_s = [], time.monotonic() + timeout_s
+    messages: list[can.Message] = []
+    deadline_s = time.monotonic() + timeout_s
     while len(messages) < count and time.monotonic() < deadline_s:
         message = bus.recv(0.2)
         if message is not None:

@@ -85,7 +85,7 @@ class Rig:
         elif verb == "press" and what == "estop":
             self.pins.press_estop(**how)
         elif verb == "mark":
-            self.moments.mark(self.now_ms)
+            self.moments.mark(self.now_ms - int(how.get("ago_ms", 0)))
         elif verb == "converter":
             self.converter.misbehave(what, **(args or {}))
         elif verb == "pins":
