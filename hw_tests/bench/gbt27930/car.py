@@ -314,10 +314,8 @@ class Car(Node):
             self._say(codec.encode("BRO", ready=0xAA if ready else active.get("refuse", {}).get("value", 0)))
             if ready and self.ready_sent_ms is None:
                 self.ready_sent_ms = now_ms
-        if self.cro_ms is None:
-            self._expired(self.ready_sent_ms, DEFAULT_ms, "cro_timeout", now_ms)
-        else:
-            self._expired(self.ready_sent_ms, CRO_AA_ms, "cro_timeout", now_ms)
+        limit_ms = DEFAULT_ms if self.cro_ms is None else CRO_AA_ms
+        self._expired(self.ready_sent_ms, limit_ms, "cro_timeout", now_ms)
 
     def _step_charge(self, now_ms: int) -> None:
         self._count_energy()
