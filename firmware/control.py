@@ -65,11 +65,16 @@ class Control:
         self.driver = fw.driver
         self.energy = fw.energy
         self.station = fw.station
+        self._sense = fw.station.sense.now
+        self._car = fw.station.car.now
+        self._power = fw.station.power.now
+        self._control = fw.station.control.now
         self.wishes = fw.wishes
         self.faults = fw.faults
         self.rtc = fw.rtc
         self._received = [0, memoryview(bytearray(8)), 0, 0]  # type: list
         self._last = UNKNOWN
+        self._turn = 0
         self._phase = UNKNOWN
         self._button = 0
         self._stop_asked = 0
@@ -80,32 +85,33 @@ class Control:
         self._keep = 0
 
     def tick(self, now):
-        self._observe(now)
-        stop = self._judge(now)
-        station = self.station
-        severity = self.faults.severity
-        want = self.session.want
+        # What can wait goes in turns of four ticks; what protects does not.
+        turn = self._turn = (self._turn + 1) & 3
+        gate = self.gate
         stage = self.stage
-        self.arbiter.step(now)
-        self.limits.step(now, want, stage.reached, severity)
-        self.session.step(now, stage.reached, station.power.now[P_DIRECTION], stop)
-        stage.step(now, want)
-        self.driver.step(now, stage.order)
-        self._send(now)
-        self._energise(now, want)
-        self.energy.step(now)
-        self._tell(now)
-
-    # --- in ---
-    def _observe(self, now):
+        session = self.session
         fresh = self.io.sample()
-        self.gate.observe_inputs(self.io.inputs, fresh, now)
+        gate.observe_inputs(self.io.inputs, fresh, now)
         self.sense.step(self.io.inputs, fresh, now)
         self._receive_car(now)
         self._receive_converter(now)
-        self.wishes.take(now)
-        self.gate.step(now)
+        gate.step(now)
+        if turn == 0:
+            self._wish(now)
+        elif turn == 1:
+            self.energy.step(now)
+        elif turn == 2:
+            self._gate_facts(now)
+        stop = self._judge(now)
+        self.limits.step(now, session.want, stage.reached, self.faults.severity)
+        session.step(now, stage.reached, self._power[P_DIRECTION], stop)
+        stage.step(now, session.want)
+        self.driver.step(now, stage.order)
+        self._send(now)
+        self._energise(now, session.want)
+        self._tell(now, turn)
 
+    # --- in ---
     def _receive_car(self, now):
         received = self._received
         can = self.car_can
@@ -129,43 +135,48 @@ class Control:
                 self.driver.receive(received[0], ext, received[1], now)
 
     # --- what follows from it ---
+    def _wish(self, now):
+        wishes = self.wishes
+        wishes.take(now)
+        for source in range(SOURCES):
+            wish = wishes.taken[source]
+            self.gate.raise_floor(source, wish[W_FLOOR_permille])
+            if wish[W_STOP] != self._stops[source]:
+                self._stops[source] = wish[W_STOP]
+                self._stop_asked = 1
+        self.arbiter.step(now)
+
     def _judge(self, now):
         # 0 go on, 1 stop normally, 2 at once.
         gate = self.gate
         faults = self.faults
         if gate.trip != NO_FAULT:
             faults.set(gate.trip, 0, now)
-        for source in range(SOURCES):
-            wish = self.wishes.taken[source]
-            gate.raise_floor(source, wish[W_FLOOR_permille])
-            if wish[W_STOP] != self._stops[source]:
-                self._stops[source] = wish[W_STOP]
-                self._stop_asked = 1
-        self._plug_and_button(now)
-        self._gate_facts(now)
-        if faults.severity >= EMERGENCY or gate.off_needed:
+        self._car[C_GATE_DISCHARGE_OK] = gate.discharge_ok
+        sense = self._sense
+        if sense[S_PLUGGED] != self._plugged or sense[S_BUTTON] != self._button:
+            self._plug_and_button(sense, now)
+        severity = faults.severity
+        if severity >= EMERGENCY or gate.off_needed:
             return 2
-        return 1 if faults.severity >= STOP or self._stop_asked else 0
+        return 1 if severity >= STOP or self._stop_asked else 0
 
-    def _plug_and_button(self, now):
-        sense = self.station.sense.now
+    def _plug_and_button(self, sense, now):
         plugged = sense[S_PLUGGED]
         if self._plugged and not plugged:
             self._stop_asked = 0
             self.faults.replugged(now)
             self.gate.replugged(now)
         self._plugged = plugged
-        pressed = sense[S_BUTTON] == 1
-        if pressed and not self._button:
+        if sense[S_BUTTON] == 1 and self._button == 0:
             self._stop_asked = 1
-        self._button = pressed
+        self._button = sense[S_BUTTON]
 
     def _gate_facts(self, now):
-        car = self.station.car.now
+        car = self._car
         gate = self.gate
         car[C_GATE_SOC_LOW_permille] = gate.soc_low_permille
         car[C_GATE_FLOOR_permille] = gate.floor_permille
-        car[C_GATE_DISCHARGE_OK] = gate.discharge_ok
         car[C_GATE_WHY] = gate.why
         car[C_GATE_REFUSED] = gate.refused
         if gate.refused != self._refused:
@@ -213,39 +224,44 @@ class Control:
         self._beat ^= OUT_HEARTBEAT
         mask = self.gate.vet_outputs(mask, now) & ~OUT_HEARTBEAT | self._beat
         self.io.write(mask)
-        self.station.control.now[K_OUTPUTS] = mask
+        self._control[K_OUTPUTS] = mask
 
     # --- what services may know ---
-    def _tell(self, now):
-        station = self.station
-        control = station.control.now
+    def _tell(self, now, turn):
+        control = self._control
         gap = age_ms(now, self._last) if self._last != UNKNOWN else TICK_ms
         self._last = now
         control[K_TICKS] = (control[K_TICKS] + 1) & TICKS_MASK
-        if gap > control[K_GAP_MAX_ms]:
-            control[K_GAP_MAX_ms] = gap
-        if gap >= 2 * TICK_ms:
-            control[K_LATE] += 1
-        control[K_FAULT] = self.faults.worst
-        control[K_SEVERITY] = self.faults.severity
-        control[K_STAGE] = self.stage.reached.mode
-        control[K_NOW_ms] = now
-        current = station.sense.now[S_CURRENT_dA]
-        control[K_QUIET] = 1 if self.stage.reached.open or -10 < current < 10 else 0
-        phase = station.car.now[C_PHASE]
+        if gap > TICK_ms:
+            if gap > control[K_GAP_MAX_ms]:
+                control[K_GAP_MAX_ms] = gap
+            if gap >= 2 * TICK_ms:
+                control[K_LATE] += 1
+        phase = self._car[C_PHASE]
         if phase != self._phase:
             self._phase = phase
-            station.events.put(EV_PHASE, phase, 0, now)
-        self._slowly(now)
-        station.publish()
+            self.station.events.put(EV_PHASE, phase, 0, now)
+        if turn & 1:
+            self.station.publish()
+        elif turn == 0:
+            self._state(control, now)
+
+    def _state(self, control, now):
+        faults = self.faults
+        reached = self.stage.reached
+        control[K_FAULT] = faults.worst
+        control[K_SEVERITY] = faults.severity
+        control[K_STAGE] = reached.mode
+        control[K_NOW_ms] = now
+        control[K_QUIET] = 1 if reached.open or -10 < self._sense[S_CURRENT_dA] < 10 else 0
+        self._keep += 1
+        if self._keep == 25:
+            self._keep = 0
+            self._slowly(now)
 
     def _slowly(self, now):
         # Once a second: what may cost more.
-        self._keep += 1
-        if self._keep < 100:
-            return
-        self._keep = 0
-        control = self.station.control.now
+        control = self._control
         control[K_CAR_STATE] = self.car_can.state()
         control[K_CONVERTER_STATE] = self.converter_can.state()
         if control[K_CAR_STATE] == _BUS_OFF:

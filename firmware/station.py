@@ -273,7 +273,7 @@ class Station:
         self.publish_all()
 
     def publish(self):
-        # One record a tick: each is at most 60 ms old, and the tick stays short.
+        # One record a call, so that the tick stays short; control calls every other tick: a record is at most 120 ms old.
         self._records[self._turn].publish()
         self._turn = (self._turn + 1) % len(self._records)
 
