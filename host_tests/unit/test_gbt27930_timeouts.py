@@ -217,3 +217,13 @@ def test_a_silent_bsm_is_a_pause():
     assert 4700 <= ms <= 5020
     rig.car.mute.remove("BSM")
     rig.until(lambda: rig.sense[st.S_CURRENT_dA] == 100, 1000)
+
+
+def test_a_car_that_only_ever_says_untrusted_is_charged_where_the_setting_says_so():
+    for first, flows in ((1, 100), (0, 0)):
+        rig = Rig()
+        rig.settings.untrusted_first = first
+        rig.car.bsm = (0x00, 0xE0)
+        rig.plug_in()
+        rig.run(5000)
+        assert rig.sense[st.S_CURRENT_dA] == flows

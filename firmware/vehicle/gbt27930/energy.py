@@ -102,7 +102,7 @@ def _limits(s):
         if current_dA > most_dA:
             current_dA = most_dA
         want.charge_dA = car[C_CHARGE_dA] = current_dA if current_dA > 0 else 0
-        car[C_DISCHARGE_dA] = t.discharge_max_dA if s.offered else 0
+        car[C_DISCHARGE_dA] = t.discharge_max_dA if s.offered and not s.held else 0
 
 
 def _status(s):
@@ -116,7 +116,7 @@ def _status(s):
 
 def _battery(s, now):
     # BSM (facts 1.4): 01 in any alarm stops; 3096 = 00 pauses; 10 is "discharge allowed" only where the trial was
-    # agreed, else "untrusted": the last one holds. 11 is not used.
+    # agreed, else "untrusted": the last one holds, charging if there was none. 11 is not used.
     t = s.told
     s.car[C_TEMP_MAX_dC] = t.temp_dC
     if t.fault:
@@ -126,6 +126,8 @@ def _battery(s, now):
     permission = t.permission
     if permission < 2 or (permission == 2 and s.v112):
         s.permission = permission
+    elif s.permission == UNKNOWN:
+        s.permission = s.settings.untrusted_first
     if s.offered and (t.low or t.cell_high_cV < t.cell_min_cV or -1 < s.transport.cell_low_cV < t.cell_min_cV):
         withdraw(s)
     return 0
@@ -159,7 +161,9 @@ def _turn(s, now, reached):
     # 1 while current must be zero first. Toward discharge only where it is offered and the gate allows it; away from
     # it as soon as either is gone.
     asked, ours = s.asked, s.direction
-    may = s.offered and s.car[C_GATE_DISCHARGE_OK] == 1
+    if s.held and (now - s.held_at) & TICKS_MASK >= s.settings.again_ms:
+        s.held = 0
+    may = s.offered and not s.held and s.car[C_GATE_DISCHARGE_OK] == 1
     if ours == DISCHARGE:
         if asked != CHARGE and may:
             return 0
@@ -192,7 +196,11 @@ def _wait(s, kind, now):
             s.car[C_PHASE] = PH_CHARGE
         return
     waited_ms = (now - s.waits_at) & TICKS_MASK
-    if kind == _PAUSE:
+    if waited_ms >= s.settings.turn_ms and s.direction == DISCHARGE and kind == _PAUSE:
+        # It gives no more, but may well take: back to charging, and not at once here again.
+        s.held = 1
+        s.held_at = now
+    elif kind == _PAUSE:
         if waited_ms >= s.settings.pause_ms:
             s.faults.set(F_CAR_PAUSE_LONG, 0, now)
             stops.end(s, F_CAR_PAUSE_LONG, 0, now)

@@ -99,8 +99,10 @@ class Session:
         self.offered = 0
         self.direction = CHARGE  # what the car was told (CCD)
         self.permission = UNKNOWN  # BSM, trusted values only
-        self.waits = 0
+        self.waits = 0  # since waits_at: for a permission, a turn, a BCPP
         self.waits_at = 0
+        self.held = 0  # discharge is not tried again before again_ms
+        self.held_at = 0
 
     def restart(self):
         # A person asks for a session: begins one that waits (autostart off) or that has ended.

@@ -42,6 +42,9 @@ class Settings:
     # permission must not live for ever. It resumes by itself.
     bsm_ms = 5000
     pause_ms = 600000
+    # A car whose BSM has only ever said "untrusted": there is no last state to keep. 1: its BRO=AA and BCL asked for
+    # charging, so it gets it; 0: it never does. Doubt: not said.
+    untrusted_first = 1
     # CCS permission while the car pauses: "may stay 01 or be set to 00". 00 says what is: no current.
     pause_permission = 0
     bst_ms = 5000
@@ -76,6 +79,9 @@ class Settings:
     ccd_period_ms = 250
     # After CCD: time for BCL or BCLP of the new direction and for BSM to allow it. Doubt: not said; the default.
     turn_ms = 5000
+    # A car that pauses while it discharges (its own floor, a cold pack) is turned back to charging after turn_ms, so
+    # that it can ask for energy, and discharge rests so long. Doubt: not said.
+    again_ms = 60000
     # CCS permission until the car has confirmed: 0 pause, 1 that of the new direction. Doubt: a car might wait for the
     # latter before it confirms; none is known to.
     turn_permission = 0
