@@ -140,28 +140,41 @@ class Rig:
 
     def facts(self) -> dict[str, Any]:
         """The truth, under the names of hw_tests/bench/facts.py, and some more."""
-        plant, pins, converter = self.plant, self.pins, self.converter
         return {
-            "now_ms": self.now_ms,
+            "now_ms": self.now_ms, **self._energy_facts(), **self._path_facts(), **self._pins_facts(),
+            "converter_mode": -1 if self.converter.modules[0].mode == INVERTER else 1,
+            **self.converter.facts(), **self.moments.facts(),
+        }  # fmt: skip
+
+    def _energy_facts(self) -> dict[str, Any]:
+        plant = self.plant
+        return {
             "soc_permille": plant.pack.soc * 1000.0,
             "soc_start_permille": plant.soc_start * 1000.0,
             "soc_min_permille": plant.soc_min * 1000.0,
             "soc_discharged_min_permille": plant.soc_min_discharging * 1000.0,
             "soc_taken_permille": plant.soc_taken * 1000.0,
             "taken_below_watch_permille": plant.taken_below_watch * 1000.0,
+            "power_W": plant.power_ac_W,
+            "energy_import_Wh": plant.import_Wh,
+            "energy_export_Wh": plant.export_Wh,
+            "charged_Ah": plant.charged_As / 3600.0,
+            "discharged_Ah": plant.soc_taken * plant.pack.capacity_As / 3600.0,
+        }
+
+    def _path_facts(self) -> dict[str, Any]:
+        plant = self.plant
+        return {
             "link_V": plant.link_V,
             "inlet_V": plant.inlet_V,
             "current_A": plant.current_A,
             "pack_V": plant.pack_V,
             "pack_current_A": plant.pack_current_A,
             "power_dc_W": plant.inlet_V * plant.current_A,
-            "power_W": plant.power_ac_W,
-            "energy_import_Wh": plant.import_Wh,
-            "energy_export_Wh": plant.export_Wh,
-            "charged_Ah": plant.charged_As / 3600.0,
-            "discharged_Ah": plant.soc_taken * plant.pack.capacity_As / 3600.0,
+            "plugged": int(plant.plugged),
             "contactor": int(plant.contactor.closed),
             "car_contactor": int(plant.car_contactor.closed),
+            "bleed": int(plant.bleed.closed),
             "openings": plant.openings,
             "opened_under_load": plant.opened_under_load,
             "open_current_A": plant.open_current_A,
@@ -169,15 +182,15 @@ class Rig:
             "car_opened_under_load": plant.vehicle_opened_under_load,
             "unplugged_under_load": plant.unplugged_under_load,
             "inrush_max_A": plant.inrush_max_A,
+        }
+
+    def _pins_facts(self) -> dict[str, Any]:
+        pins = self.pins
+        return {
             "outputs": pins.mask,
-            "bleed": int(plant.bleed.closed),
             "locked": int(pins.lock.closed),
             "aux": int(pins.aux.closed),
             "enable": int(pins.enable),
             "heartbeat": int(pins.alive),
             "heartbeat_losses": pins.heartbeat_losses,
-            "plugged": int(plant.plugged),
-            "converter_mode": -1 if converter.modules[0].mode == INVERTER else 1,
-            **converter.facts(),
-            **self.moments.facts(),
         }
