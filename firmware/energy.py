@@ -16,6 +16,7 @@ from firmware.units import TICKS_MASK, UNKNOWN, AGE_MAX_ms
 _Wms_IN_Wh = const(3600000)
 _STALE_ms = const(1000)  # no reading that old is integrated: the gap is not invented
 _GAP_ms = const(1000)
+_EVERY = const(5)  # ticks
 
 
 class Energy:
@@ -27,13 +28,20 @@ class Energy:
         self._import_Wms = 0  # not yet a whole Wh
         self._export_Wms = 0
         self._last = UNKNOWN
+        self._turn = 0
 
     def step(self, now):
+        # The reading itself is renewed a few times a second.
+        self._turn += 1
+        if self._turn >= _EVERY:
+            self._turn = 0
+            self._step(now)
+
+    def _step(self, now):
         last = self._last
         self._last = now
         grid, converter = self._grid, self._converter
-        age = converter[V_AGE_ms]
-        grid[G_AGE_ms] = AGE_MAX_ms if age == UNKNOWN else age
+        age = grid[G_AGE_ms] = converter[V_AGE_ms]
         if not 0 <= age <= _STALE_ms:
             grid[G_POWER_W] = UNKNOWN
             return

@@ -53,6 +53,7 @@ from firmware.station import (
     P_CHARGE_RATIO_permille,
     P_DISCHARGE_MAX_dA,
     P_DISCHARGE_RATIO_permille,
+    P_TARGET_dA,
     S_CURRENT_dA,
     S_INLET_dV,
     S_TEMP1_dC,
@@ -62,7 +63,7 @@ from firmware.station import (
 from firmware.units import TICKS_MASK, UNKNOWN
 from firmware.wishes import SOURCES, SRC_AGGREGATOR, W_CHARGE_MAX_W, W_DISCHARGE_MAX_W
 
-_EVERY = const(5)  # ticks: one direction is computed afresh, the other half-way between; what must act at once does
+_EVERY = const(7)  # ticks between two looks at what must not act at once
 _HYSTERESIS_W = const(100)  # less than this in the other direction does not turn the converter round
 _HOLD_ms = const(10000)  # the direction is kept that long at 0 W
 _FULL_BACK_permille = const(10)  # charging resumes so far below the ceiling
@@ -70,7 +71,8 @@ _TAPER_dA_dV = const(4)  # discharging ends softly: 4 A for each volt above the 
 _TAPER_dV = const(150)
 _CREEP_dA = const(2)  # what a limit read off the flow itself may grow at each look, so that it can rise again
 _CREEP_W = const(200)
-_CV_dV = const(10)  # this close to the car's voltage the converter holds the voltage, not the current
+_CV_dV = const(5)  # so close to the car's voltage, and below the ordered current: the converter holds the voltage
+_LAG_dA = const(10)
 _POWER_LIMITING = const(0x010000)  # status byte 5 bit 0 of the converter
 
 
@@ -91,71 +93,73 @@ class Limits:
         power[P_SOURCE] = UNKNOWN
         power[P_REASON] = R_NO_WISH
         power[P_CHARGE_WHY] = power[P_DISCHARGE_WHY] = R_NO_SESSION
-        self._turn = 0
-        self._key = self._serial = UNKNOWN
-        self._charge_dA = self._discharge_dA = UNKNOWN
-        self._full = 0
+        self._turn = self._rest = 0
+        self._key = -1
+        self._charge_dA = self._discharge_dA = self._serial = self._wanted_W = 0  # as last computed with
+        self._full = self._holding = 0
         self._flat = 0  # when there was last a power worth a direction
         self._least = 0  # while one direction is computed: the least magnitude so far and its reason
         self._least_dA = 0
         self._why = R_NONE
 
     def step(self, now, want, reached, severity):
-        power = self._power
-        if self._news(want, reached, severity):
-            blocked = self._blocked(want, reached, severity)
-            self._charge(want, blocked)
-            self._discharge(want, blocked)
-            self._turn = 0
-        else:
-            self._turn += 1
-            if self._turn == _EVERY:
-                self._turn = 0
-                self._charge(want, self._blocked(want, reached, severity))
-            elif self._turn == 2:
-                self._discharge(want, self._blocked(want, reached, severity))
-        wanted_W = applied_W = power[P_WANTED_W]
-        reason = R_NONE
-        if wanted_W > 0:
-            if wanted_W > power[P_CHARGE_MAX_W]:
-                applied_W = power[P_CHARGE_MAX_W]
-                reason = power[P_CHARGE_WHY]
-        elif wanted_W < 0:
-            if -wanted_W > power[P_DISCHARGE_MAX_W]:
-                applied_W = -power[P_DISCHARGE_MAX_W]
-                reason = power[P_DISCHARGE_WHY]
-        elif power[P_SOURCE] == UNKNOWN:
-            reason = R_NO_WISH
-        power[P_APPLIED_W] = applied_W
-        self._direct(now, applied_W)
-        if reason == R_NONE and want.mode == RUN and want.direction != power[P_DIRECTION] and applied_W:
-            reason = R_TURNING
-        power[P_REASON] = reason
-
-    def _news(self, want, reached, severity):
-        # Anything that must act in this very tick makes the key, the currents or the serial differ.
-        car = self._car
-        key = ((severity * 8 + want.mode) * 8 + reached.mode) * 32 + want.direction + 1
+        # Anything that must act in this very tick makes the key or one of these differ; the rest is looked at in turn.
+        car, power = self._car, self._power
+        key = ((severity * 8 + want.mode) * 8 + reached.mode) * 32 + want.direction
         if car[C_PAUSED] == 1:
             key += 4
         if car[C_GATE_DISCHARGE_OK] == 1:
             key += 8
         if car[C_CAN_DISCHARGE] == 1:
             key += 16
-        serial = self._power[P_AGGREGATOR_SERIAL]
-        charge_dA, discharge_dA = car[C_CHARGE_dA], car[C_DISCHARGE_dA]
         if (
-            key == self._key
-            and serial == self._serial
-            and charge_dA == self._charge_dA
-            and discharge_dA == self._discharge_dA
+            key != self._key
+            or car[C_CHARGE_dA] != self._charge_dA
+            or car[C_DISCHARGE_dA] != self._discharge_dA
+            or power[P_AGGREGATOR_SERIAL] != self._serial
         ):
-            return False
-        self._key, self._serial = key, serial
-        self._charge_dA, self._discharge_dA = charge_dA, discharge_dA
-        return True
+            self._key = key
+            blocked = self._blocked(want, reached, severity)
+            self._charge(want, blocked)
+            self._discharge(want, blocked)
+        elif self._turn < _EVERY:
+            self._turn += 1
+            if power[P_WANTED_W] == self._wanted_W:
+                return
+        else:
+            self._in_turn(want, reached, severity)
+        self._apply(now, want)
+
+    def _in_turn(self, want, reached, severity):
+        # The direction in use more often than the other.
+        self._turn = 0
+        self._rest = (self._rest + 1) & 3
+        blocked = self._blocked(want, reached, severity)
+        if (self._power[P_DIRECTION] == DISCHARGE) != (self._rest == 0):
+            self._discharge(want, blocked)
+        else:
+            self._charge(want, blocked)
+
+    def _apply(self, now, want):
+        power = self._power
+        wanted_W = applied_W = self._wanted_W = power[P_WANTED_W]
+        reason = R_NONE
+        if wanted_W > power[P_CHARGE_MAX_W]:
+            applied_W = power[P_CHARGE_MAX_W]
+            reason = power[P_CHARGE_WHY]
+        elif wanted_W < -power[P_DISCHARGE_MAX_W]:
+            applied_W = -power[P_DISCHARGE_MAX_W]
+            reason = power[P_DISCHARGE_WHY]
+        elif power[P_SOURCE] == UNKNOWN:
+            reason = R_NO_WISH
+        power[P_APPLIED_W] = applied_W
+        self._direct(now, applied_W)
+        if reason == R_NONE and applied_W and want.mode == RUN and want.direction != power[P_DIRECTION]:
+            reason = R_TURNING
+        power[P_REASON] = reason
 
     def _blocked(self, want, reached, severity):
+        # Why nothing at all may flow; R_NONE if it may.
         phase = self._car[C_PHASE]
         if severity >= STOP or phase == PH_FAULT:
             return R_FAULT
@@ -170,19 +174,18 @@ class Limits:
         power = self._power
         if applied_W > _HYSTERESIS_W:
             power[P_DIRECTION] = CHARGE
+            self._flat = now
         elif applied_W < -_HYSTERESIS_W:
             power[P_DIRECTION] = DISCHARGE
-        else:
-            if not power[P_DIRECTION]:
-                return
-            if (now - self._flat) & TICKS_MASK >= _HOLD_ms:
-                power[P_DIRECTION] = 0
-            return
-        self._flat = now
+            self._flat = now
+        elif power[P_DIRECTION] and (now - self._flat) & TICKS_MASK >= _HOLD_ms:
+            power[P_DIRECTION] = 0
 
     # --- one direction each ---
     def _charge(self, want, blocked):
         power, car, sense = self._power, self._car, self._sense
+        self._charge_dA = car[C_CHARGE_dA]
+        self._serial = power[P_AGGREGATOR_SERIAL]
         self._least = self._rated_dA
         self._why = R_BOARD
         voltage_dV = max(0, sense[S_INLET_dV])  # UNKNOWN is less than 0, and must not be calculated with
@@ -192,9 +195,7 @@ class Limits:
             self._fill(car[C_SOC_permille])
             self._take(car[C_CHARGE_dA], R_CAR_CURRENT)
             self._converter_and_heat()
-            if want.direction == CHARGE and voltage_dV >= want.voltage_dV - _CV_dV:
-                # The converter holds the car's voltage: what flows now is what the car can take, and a little more.
-                self._take(sense[S_CURRENT_dA] + _CREEP_dA, R_CAR_VOLTAGE)
+            self._hold(want, voltage_dV, sense[S_CURRENT_dA])
         ratio = power[P_CHARGE_RATIO_permille]
         self._watts(voltage_dV, ratio, W_CHARGE_MAX_W, self._site_charge_W)
         power[P_CHARGE_MAX_dA] = self._least_dA
@@ -203,6 +204,7 @@ class Limits:
 
     def _discharge(self, want, blocked):
         power, car = self._power, self._car
+        self._discharge_dA = car[C_DISCHARGE_dA]
         self._least = self._rated_dA
         self._why = R_BOARD
         voltage_dV = max(0, self._sense[S_INLET_dV])
@@ -226,6 +228,15 @@ class Limits:
         power[P_DISCHARGE_MAX_dA] = self._least_dA
         power[P_DISCHARGE_MAX_W] = self._least
         power[P_DISCHARGE_WHY] = self._why
+
+    def _hold(self, want, voltage_dV, flowing_dA):
+        # When the converter holds the car's voltage, what flows is what the car can take, and a little more.
+        if want.direction != CHARGE or voltage_dV < want.voltage_dV - _CV_dV:
+            self._holding = 0
+        elif self._power[P_TARGET_dA] > flowing_dA + _LAG_dA:
+            self._holding = 1
+        if self._holding:
+            self._take(flowing_dA + _CREEP_dA, R_CAR_VOLTAGE)
 
     def _take(self, limit, why):
         if limit < self._least:  # UNKNOWN is less than anything: what is not known is 0

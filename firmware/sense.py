@@ -1,84 +1,113 @@
 # The board's own sensors: scaled, range-checked, with their age. A value out of its range is UNKNOWN, never a number.
-from array import array
-
 from micropython import const
 
 from firmware.faults import F_ESTOP, F_SENSOR, F_SENSOR_STALE
-from firmware.station import S_ESTOP, S_PLUGGED, S_AGE_ms, S_CC1_mV
+from firmware.signals import IN_CC1, IN_CONTACTOR, IN_CURRENT, IN_ESTOP, IN_INLET, IN_LINK, IN_TEMP1, INPUTS
+from firmware.station import (
+    S_CONTACTOR,
+    S_ESTOP,
+    S_PLUGGED,
+    S_AGE_ms,
+    S_CC1_mV,
+    S_CURRENT_dA,
+    S_INLET_dV,
+    S_LINK_dV,
+)
 from firmware.units import TICKS_MASK, UNKNOWN, AGE_MAX_ms
 
-_NAMES = ("link", "inlet", "current", "cc1", "temp1", "temp2")  # in the order of signals.IN_ and station.S_
-_FAST = const(4)  # the temperatures after them take turns: they are slow
-_TEMP1, _TEMP2 = const(4), const(5)
-_DIGITAL, _INPUTS = const(6), const(11)
+_NAMES = ("link", "inlet", "current", "cc1", "temp1", "temp2")  # in the order of signals.IN_
+_ANALOG = const(6)
+# What may be 60 ms old takes turns: temperatures, E-stop's neighbours. Slot S_x of the record is input IN_x plus one.
+_SLOW = const(6)
 _SPOILED = const(3)  # broken samples in a row: one may be a spike, 30 ms of them are a broken sensor
 _STALE_ms = const(200)  # the gate stops sooner; this keeps an old number from being read as a fact
 # GB/T 18487.1-2015 Annex B, facts 1.5: 4 V at detection point 1 means inserted and latched.
-_CC1_LOW_mV, _CC1_HIGH_mV = const(3200), const(4800)
-_LOST_ms, _GAINED_ms = const(20), const(200)
+_CC1_LOW_mV = const(3200)
+_CC1_HIGH_mV = const(4800)
+_LOST_ms = const(20)
+_GAINED_ms = const(200)
 
 
 class Sense:
-    # Slot S_x of the record is input IN_x plus one, for all that are wired.
     def __init__(self, station, faults, scale):
         self._now = station.sense.now
         self._faults = faults
-        self._offset = array("i", [scale[name][0] for name in _NAMES])
-        self._num = array("i", [scale[name][1] for name in _NAMES])
-        self._den = array("i", [scale[name][2] for name in _NAMES])
-        self._low = array("i", [scale[name][3] for name in _NAMES])
-        self._high = array("i", [scale[name][4] for name in _NAMES])
-        self._spoiled = bytearray(len(_NAMES))
-        self._temp = _TEMP1
+        self._scale = [tuple(scale[name]) for name in _NAMES]  # offset, num, den, low, high
+        self._link, self._inlet, self._current, self._cc1 = self._scale[:4]
+        self._spoiled = bytearray(_ANALOG)
+        self._hit = self._hurt = 0  # inputs out of range, as bits: in this sample, in the last ones
+        self._turn = IN_TEMP1
         self._at = UNKNOWN  # of the newest whole sample
         self._steady = 0  # when CC1 last agreed with S_PLUGGED
         self._now[S_AGE_ms] = AGE_MAX_ms
         self._now[S_PLUGGED] = 0
 
     def step(self, inputs, fresh, now):
-        sense = self._now
         if not fresh:
             self._age(now)
             return
         self._at = now
+        sense = self._now
         sense[S_AGE_ms] = 0
-        offset, num, den, low, high = self._offset, self._num, self._den, self._low, self._high
-        for slot in range(_FAST):
-            raw = inputs[slot]
-            if low[slot] <= raw <= high[slot]:
-                sense[slot + 1] = (raw - offset[slot]) * num[slot] // den[slot]
-                self._spoiled[slot] = 0
-            else:
-                self._broken(slot, now)
-        slot = self._temp
-        raw = inputs[slot]
-        if low[slot] <= raw <= high[slot]:
-            sense[slot + 1] = (raw - offset[slot]) * num[slot] // den[slot]
-            self._spoiled[slot] = 0
-            self._temp = _TEMP1 + _TEMP2 - slot
+        raw = inputs[IN_LINK]
+        offset, num, den, low, high = self._link
+        sense[S_LINK_dV] = (raw - offset) * num // den if low <= raw <= high else self._broken(IN_LINK, now)
+        raw = inputs[IN_INLET]
+        offset, num, den, low, high = self._inlet
+        sense[S_INLET_dV] = (raw - offset) * num // den if low <= raw <= high else self._broken(IN_INLET, now)
+        raw = inputs[IN_CURRENT]
+        offset, num, den, low, high = self._current
+        sense[S_CURRENT_dA] = (raw - offset) * num // den if low <= raw <= high else self._broken(IN_CURRENT, now)
+        raw = inputs[IN_CC1]
+        offset, num, den, low, high = self._cc1
+        cc1_mV = (raw - offset) * num // den if low <= raw <= high else self._broken(IN_CC1, now)
+        sense[S_CC1_mV] = cc1_mV
+        if (_CC1_LOW_mV <= cc1_mV <= _CC1_HIGH_mV) == sense[S_PLUGGED]:
+            self._steady = now
         else:
-            self._broken(slot, now)
-        for slot in range(_DIGITAL, _INPUTS):
-            sense[slot + 1] = inputs[slot]
+            self._plug(now)
+        sense[S_CONTACTOR] = inputs[IN_CONTACTOR]
+        sense[S_ESTOP] = inputs[IN_ESTOP]
+        self._slowly(sense, inputs, now)
+
+    def _slowly(self, sense, inputs, now):
+        # One of the others a sample.
+        slot = self._turn
+        self._turn = slot + 1 if slot + 1 < INPUTS else IN_TEMP1
+        raw = inputs[slot]
+        if slot < _ANALOG:
+            offset, num, den, low, high = self._scale[slot]
+            raw = (raw - offset) * num // den if low <= raw <= high else self._broken(slot, now)
+        sense[slot + 1] = raw
         if sense[S_ESTOP]:
             self._faults.set(F_ESTOP, 0, now)
-        self._plug(sense, now)
+        if self._hurt:
+            self._mend(slot)
 
-    def _plug(self, sense, now):
-        inside = 1 if _CC1_LOW_mV <= sense[S_CC1_mV] <= _CC1_HIGH_mV else 0
-        plugged = sense[S_PLUGGED]
-        if inside == plugged:
-            self._steady = now
-        elif (now - self._steady) & TICKS_MASK >= (_LOST_ms if plugged else _GAINED_ms):
-            sense[S_PLUGGED] = inside
+    def _plug(self, now):
+        plugged = self._now[S_PLUGGED]
+        if (now - self._steady) & TICKS_MASK >= (_LOST_ms if plugged else _GAINED_ms):
+            self._now[S_PLUGGED] = 1 - plugged
             self._steady = now
 
     def _broken(self, slot, now):
-        self._now[slot + 1] = UNKNOWN
+        self._hit |= 1 << slot
+        self._hurt |= 1 << slot
         self._spoiled[slot] += 1
         if self._spoiled[slot] >= _SPOILED:
             self._spoiled[slot] = _SPOILED
             self._faults.set(F_SENSOR, slot, now)
+        return UNKNOWN
+
+    def _mend(self, turn):
+        # Who was in range in this sample counts from 0 again; a slow one is looked at again at once.
+        for slot in range(_ANALOG):
+            if not self._hit >> slot & 1 and (slot < IN_TEMP1 or slot == turn):
+                self._spoiled[slot] = 0
+                self._hurt &= ~(1 << slot)
+            elif slot >= IN_TEMP1 and self._hurt >> slot & 1:
+                self._turn = slot
+        self._hit = 0
 
     def _age(self, now):
         # S_PLUGGED stays: an old sample must not look like a pulled plug, which would clear latched faults.
@@ -91,6 +120,6 @@ class Sense:
             return
         self._at = UNKNOWN  # AGE_MAX until the next sample: no wrap can make it young
         sense[S_AGE_ms] = AGE_MAX_ms
-        for slot in range(_TEMP2 + 1):
+        for slot in range(_ANALOG):
             sense[slot + 1] = UNKNOWN
         self._faults.set(F_SENSOR_STALE, 0, now)

@@ -15,6 +15,7 @@ from firmware.converter.infypower_frames import (
     COUNT,
     CURRENT,
     CUTOFF,
+    INVERT,
     INVERTER,
     MAX_CURRENT,
     MAX_VOLTAGE,
@@ -25,6 +26,7 @@ from firmware.converter.infypower_frames import (
     POWER_AC,
     RATED_POWER,
     READ_ID,
+    RECTIFIER,
     STATUS,
     SWITCH,
     TEMPERATURE,
@@ -52,9 +54,16 @@ _CURRENT_ms = const(20)  # between two changes of the set current
 _ECHO_ms = const(100)  # then the write is sent again; twice as fast while it is an emergency
 _URGENT_ms = const(20)
 _UNECHOED_ms = const(1500)
+_GAP_ms = const(1000)
 # Writes, the more urgent first.
-_SWITCH, _AMPERES, _MODE, _CUTOFF, _VOLTS, _WRITES = const(0), const(1), const(2), const(3), const(4), const(5)
-# What must be right in each phase, as bits; in discharge also the cut-off. OFF is not repeated on the way to ON.
+_SWITCH = const(0)
+_AMPERES = const(1)
+_MODE = const(2)
+_CUTOFF = const(3)
+_VOLTS = const(4)
+_WRITES = const(5)
+_POINTS = (_AMPERES, _CUTOFF, _VOLTS)
+# What is repeated in each phase, as bits; in discharge also the cut-off. OFF is not repeated on the way to ON.
 _MATTERS = (
     1 << _SWITCH | 1 << _AMPERES,
     1 << _MODE,
@@ -62,11 +71,16 @@ _MATTERS = (
     1 << _SWITCH | 1 << _AMPERES | 1 << _VOLTS,
 )
 # What is repeated in turn: items to read, or below 0 a write (-1 - index).
-_CYCLE = (VOLTAGE, STATUS, CURRENT, -1 - _SWITCH, INVERTER, POWER_AC, STATUS, -1 - _AMPERES, VOLTAGE, 0, INVERTER, -1 - _VOLTS,
-          CURRENT, -1 - _CUTOFF)  # fmt: skip
+_CYCLE = (
+    VOLTAGE, STATUS, CURRENT, -1 - _SWITCH, INVERTER, POWER_AC, STATUS, -1 - _AMPERES, VOLTAGE, 0, INVERTER,
+    -1 - _VOLTS, CURRENT, -1 - _CUTOFF,
+)  # fmt: skip
 _SLOW = (COUNT, MAX_VOLTAGE, MIN_VOLTAGE, MAX_CURRENT, RATED_POWER, TEMPERATURE)  # where the cycle has a 0
 # Phases.
-_IS_OFF, _SETS_MODE, _SETS_POINT, _IS_ON = const(0), const(1), const(2), const(3)
+_IS_OFF = const(0)
+_SETS_MODE = const(1)
+_SETS_POINT = const(2)
+_IS_ON = const(3)
 
 
 class Driver(Modules):
@@ -77,83 +91,98 @@ class Driver(Modules):
         self._confirm_ms = _UNECHOED_ms + 2 * config["converter_reaction_ms"]
         self._used = 0  # 1: a module may be on
         self._off_at = 0
-        self._wanted = array("i", [OFF, 0, frames.RECTIFIER, 0, 0])
+        self._wanted = array("i", [OFF, 0, RECTIFIER, 0, 0])
         self._sent = array("i", [UNKNOWN] * _WRITES)
         self._before = array("i", [UNKNOWN] * _WRITES)  # sent before that: its echo may still be on its way
         self._echoed = bytearray(_WRITES)  # masks
         self._at = array("i", [0] * _WRITES)  # last sent
         self._since = array("i", [0] * _WRITES)  # not echoed since
-        self._due = 1 << _SWITCH  # the first frame after a reset is OFF
+        self._open = _MATTERS[_IS_OFF]  # writes to be sent, or to be echoed, as bits
+        self._due = 1 << _SWITCH  # writes for this tick; the first frame after a reset is OFF
         self._code = (SWITCH, CURRENT, MODE, CUTOFF, VOLTAGE)
         self._phase = _IS_OFF
         self._frame = Frame(READ_ID, 8)
         self._polled = -1  # the write that poll() handed out, -1 a read
         self._read = 0  # item to be read in this tick
         self._turn = self._slow = 0
-        self._cycled = 0
-        self._last = UNKNOWN
+        self._looked = 0
+        self._current_dA = self._voltage_dV = self._cutoff_dV = 0  # the order as last taken over
 
     # --- the tick ---
     def step(self, now, order):
-        last = self._last
-        self._last = now
-        dt_ms = (now - last) & TICKS_MASK if last != UNKNOWN else 0
-        self._age(dt_ms if dt_ms < 1000 else 1000)
         record = self._now
-        if not order.on or order.now or record[V_READY] != 1:
+        if (now - self._looked) & TICKS_MASK >= _CYCLE_ms:
+            self._look(now, order)
+        if record[V_READY] != 1 or not order.on or order.now:
             if self._phase != _IS_OFF:
                 self._go_off(now)
+            if record[V_FAULT]:
+                self._judge(now, order)
         elif self._phase == _IS_ON:
-            if order.mode != record[V_MODE]:
+            if record[V_MODE] != order.mode:
                 self._wrong_mode(now, order)
-            else:
+            elif (
+                order.current_dA != self._current_dA
+                or order.voltage_dV != self._voltage_dV
+                or order.cutoff_dV != self._cutoff_dV
+            ):
                 self._points(order)
         else:
             self._prepare(now, order)
+        if self._open:
+            self._plan(now, order.now)
+
+    def _look(self, now, order):
+        # Every few ticks: the ages, what follows from them, and the next of the frames that are sent in turn.
+        dt_ms = (now - self._looked) & TICKS_MASK
+        self._looked = now
+        self._age(dt_ms if dt_ms < _GAP_ms else _GAP_ms)
         self._judge(now, order)
-        self._plan(now, order.now)
+        self._cycle()
 
     def _go_off(self, now):
-        wanted = self._wanted
         self._phase = _IS_OFF
         self._off_at = now
-        wanted[_SWITCH] = OFF
-        wanted[_AMPERES] = 0
-        self._due |= 1 << _SWITCH | 1 << _AMPERES
-        self._due &= 1 << _SWITCH | 1 << _AMPERES
+        self._wanted[_SWITCH] = OFF
+        self._wanted[_AMPERES] = 0
+        self._open = self._due = _MATTERS[_IS_OFF]
 
     def _prepare(self, now, order):
         wanted, record = self._wanted, self._now
         phase = self._phase
+        mode = INVERT if order.mode == DISCHARGE else RECTIFIER
         if phase == _IS_OFF:
-            current_dA = self._sense[S_CURRENT_dA]
-            if record[V_ON] == 0 and -10 < current_dA < 10:
-                wanted[_MODE] = frames.INVERT if order.mode == DISCHARGE else frames.RECTIFIER
+            if record[V_ON] == 0 and -10 < self._sense[S_CURRENT_dA] < 10:
+                wanted[_MODE] = mode
                 self._sent[_MODE] = UNKNOWN
+                self._open = 1 << _MODE
                 self._phase = _SETS_MODE
-        elif wanted[_MODE] != (frames.INVERT if order.mode == DISCHARGE else frames.RECTIFIER):
+        elif wanted[_MODE] != mode:
             self._go_off(now)
         elif phase == _SETS_MODE:
             if record[V_MODE] == order.mode:
                 self._phase = _SETS_POINT
-        elif self._points(order):
-            wanted[_SWITCH] = ON
-            self._phase = _IS_ON
-            self._used = 1
+                self._points(order)
+        else:
+            self._points(order)
+            if not self._open:
+                wanted[_SWITCH] = ON
+                self._open = 1 << _SWITCH
+                self._phase = _IS_ON
+                self._used = 1
 
     def _points(self, order):
-        # Set-points from the order; true when all of them are echoed.
+        # Set-points from the order.
         wanted = self._wanted
+        self._current_dA = order.current_dA
+        self._voltage_dV = order.voltage_dV
+        self._cutoff_dV = order.cutoff_dV
         wanted[_AMPERES] = order.current_dA * 100
         wanted[_VOLTS] = order.voltage_dV * 100
-        if order.mode == DISCHARGE:
-            wanted[_CUTOFF] = order.cutoff_dV * 100
-            if not self._is_echoed(_CUTOFF):
-                return False
-        return self._is_echoed(_VOLTS) and self._is_echoed(_AMPERES)
-
-    def _is_echoed(self, index):
-        return self._wanted[index] == self._sent[index] and self._echoed[index] == self._all
+        wanted[_CUTOFF] = order.cutoff_dV * 100
+        for index in _POINTS:
+            if wanted[index] != self._sent[index] and (index != _CUTOFF or order.mode == DISCHARGE):
+                self._open |= 1 << index
 
     def _wrong_mode(self, now, order):
         # On, and a module reports the other mode, or the order names it: nothing flows until the way was gone anew.
@@ -167,49 +196,46 @@ class Driver(Modules):
         if record[V_AGE_ms] >= SILENT_ms:
             if used:
                 self._faults.set(F_CONVERTER_SILENT, 0, now)
-            return
-        if record[V_FAULT]:
+        elif record[V_FAULT]:
             if used:
                 self._faults.set(F_CONVERTER_FAULT, record[V_STATUS], now)
         elif record[V_READY] != 1:
-            known, every = self._known, self._all
-            for slot in range(len(known)):
-                if known[slot] != every:
+            for mask in self._known:
+                if mask != self._all:
                     return
             record[V_READY] = 1 if record[V_MODULES] == self._count else 0
         if self._used and self._phase == _IS_OFF:
             if record[V_ON] == 0:
                 self._used = 0
-            elif (now - self._off_at) & TICKS_MASK >= self._confirm_ms:
+            elif (now - self._off_at) & TICKS_MASK >= self._confirm_ms and record[V_AGE_ms] < SILENT_ms:
                 self._faults.set(F_CONVERTER_OFF, record[V_STATUS], now)
 
     # --- what leaves ---
     def _plan(self, now, urgent):
-        wanted, sent, at = self._wanted, self._sent, self._at
-        matters = _MATTERS[self._phase]
-        if self._phase >= _SETS_POINT and wanted[_MODE] == frames.INVERT:
-            matters |= 1 << _CUTOFF
-        every, echoed = self._all, self._echoed
-        for index in range(_WRITES):
-            if not matters >> index & 1:
-                continue
-            if wanted[index] != sent[index]:
-                if index != _AMPERES or not wanted[index] or (now - at[index]) & TICKS_MASK >= _CURRENT_ms:
-                    self._due |= 1 << index
-            elif echoed[index] != every:
-                self._again(index, now, urgent)
-        if (now - self._cycled) & TICKS_MASK >= _CYCLE_ms:
-            self._cycled = now
-            self._cycle(matters)
+        # The writes that are not yet as they should be: not sent, or not echoed.
+        wanted, sent = self._wanted, self._sent
+        pending = self._open
+        index = 0
+        while pending:
+            if pending & 1:
+                waited_ms = (now - self._at[index]) & TICKS_MASK
+                if wanted[index] != sent[index]:
+                    if index != _AMPERES or not wanted[index] or waited_ms >= _CURRENT_ms:
+                        self._due |= 1 << index
+                elif self._echoed[index] == self._all:
+                    self._open &= ~(1 << index)
+                elif waited_ms >= (_URGENT_ms if urgent else _ECHO_ms):
+                    self._again(index, now)
+            pending >>= 1
+            index += 1
 
-    def _again(self, index, now, urgent):
-        if (now - self._at[index]) & TICKS_MASK >= (_URGENT_ms if urgent else _ECHO_ms):
-            self._due |= 1 << index
+    def _again(self, index, now):
+        self._due |= 1 << index
         if self._phase != _IS_OFF and (now - self._since[index]) & TICKS_MASK >= _UNECHOED_ms:
             if self._now[V_AGE_ms] < SILENT_ms:
                 self._faults.set(F_CONVERTER_MODE if index == _MODE else F_CONVERTER_FAULT, index, now)
 
-    def _cycle(self, matters):
+    def _cycle(self):
         record = self._now
         turn = self._turn = (self._turn + 1) % len(_CYCLE)
         item = _CYCLE[turn]
@@ -223,8 +249,10 @@ class Driver(Modules):
             self._slow = (self._slow + 1) % len(_SLOW)
             item = _SLOW[self._slow]
         elif item < 0:
-            if matters >> (-1 - item) & 1:
-                self._due |= 1 << (-1 - item)
+            bit = 1 << (-1 - item)
+            phase = self._phase
+            if _MATTERS[phase] & bit or (item == -1 - _CUTOFF and phase == _IS_ON and self._wanted[_MODE] == INVERT):
+                self._due |= bit
                 return
             item = STATUS
         self._read = item
@@ -307,5 +335,5 @@ class Driver(Modules):
         if index == _MODE and self._echoed[index] == self._all and self._phase == _SETS_MODE:
             record = self._now
             if record[V_MODE_SET] == UNKNOWN:
-                record[V_MODE_SET] = DISCHARGE if number == frames.INVERT else CHARGE
+                record[V_MODE_SET] = DISCHARGE if number == INVERT else CHARGE
                 self._modes = 0

@@ -12,7 +12,9 @@ _REPLY = const(0x02A3F000)
 _REPLY_TO_WRITE = const(0x02A4F000)
 _REPLY_MASK = const(0x03BFFF00)  # without error, source and the bit that tells a group from a module
 
-NO_REPLY, READ, WRITTEN = const(0), const(1), const(2)
+NO_REPLY = const(0)
+READ = const(1)
+WRITTEN = const(2)
 
 # Items: byte 0 and byte 1. Written:
 SWITCH = const(0x1110)
@@ -31,8 +33,10 @@ RATED_POWER = const(0x1133)  # mW
 TEMPERATURE = const(0x1106)  # ambient, 0.001 degC
 POWER_AC = const(0x2108)  # mW, total
 
-ON, OFF = const(0xA0), const(0xA1)
-RECTIFIER, INVERT = const(0xA0), const(0xA1)
+ON = const(0xA0)
+OFF = const(0xA1)
+RECTIFIER = const(0xA0)
+INVERT = const(0xA1)
 
 # Status: byte 5 << 16 | byte 6 << 8 | byte 7.
 DC_OFF = const(0x000100)

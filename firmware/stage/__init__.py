@@ -29,16 +29,12 @@ class Stage:
         self.reached = Reached()
         self.relays = 0
         self.begun = 0  # when the step at work began
-        self.dt_ms = 0
         self._last = 0
         self._off = Off(self)
         self._steps = (self._off, Insulate(self), Match(self), Run(self), Weld(self))  # by contract mode
 
     def step(self, now, want):
-        sense, reached = self.sense, self.reached
-        dt_ms = (now - self._last) & TICKS_MASK
-        self.dt_ms = dt_ms if dt_ms < _LONGEST_ms else _LONGEST_ms
-        self._last = now
+        sense, reached, order = self.sense, self.reached, self.order
         reached.open = 1 if sense[S_CONTACTOR] == 0 else 0
         reached.idle = 1 if -10 < sense[S_CURRENT_dA] < 10 else 0
         if want.emergency or self.faults.severity >= EMERGENCY:
@@ -48,9 +44,12 @@ class Stage:
         elif reached.fault and reached.done and want.mode == OFF:
             reached.fault = 0
         self._steps[reached.mode].step(now, want)
-        # A reversed flow must never be read into a zero: the sign is that of the ordered mode.
-        order = self.order
+        self._last = now
         self.power[P_TARGET_dA] = order.current_dA * order.mode if order.on else 0
+
+    def dt_ms(self, now):
+        # Since the last tick, for ramps.
+        return min((now - self._last) & TICKS_MASK, _LONGEST_ms)
 
     def _change(self, now, want):
         reached = self.reached

@@ -19,7 +19,10 @@ from firmware.stage.off import SAFE_dV
 from firmware.station import V_READY, S_CURRENT_dA, S_INLET_dV, S_LINK_dV, V_MAX_dV
 from firmware.units import TICKS_MASK, UNKNOWN
 
-_CLEAR, _RAISE, _HOLD, _LOWER = const(0), const(1), const(2), const(3)
+_CLEAR = const(0)
+_RAISE = const(1)
+_HOLD = const(2)
+_LOWER = const(3)
 _OUTSIDE_dV = const(100)  # GB/T 18487.1-2015: less than 10 V outside before the test
 _TEST_dA = const(10)  # charges the link; into a dead short it does no harm
 _HOLD_ms = const(500)

@@ -15,7 +15,9 @@ from firmware.signals import OUT_BLEED
 from firmware.station import V_READY, S_AGE_ms, S_INLET_dV, S_LINK_dV, V_AGE_ms, V_VOLTAGE_dV
 from firmware.units import TICKS_MASK
 
-_LOOK, _RAISE, _CLOSE = const(0), const(1), const(2)
+_LOOK = const(0)
+_RAISE = const(1)
+_CLOSE = const(2)
 _BELOW_dV = const(50)  # GB/T 18487.1-2015 B.3.5: 1 to 10 V below the battery
 _APART_dV = const(100)
 _FRESH_ms = const(50)

@@ -8,7 +8,11 @@ from firmware.signals import OUT_BLEED, OUT_CONTACTOR, OUT_ENABLE
 from firmware.station import V_ON, S_CURRENT_dA, S_INLET_dV, S_LINK_dV
 from firmware.units import TICKS_MASK
 
-_RAMP, _WAIT, _OPEN, _BLEED, _REST = const(0), const(1), const(2), const(3), const(4)
+_RAMP = const(0)
+_WAIT = const(1)
+_OPEN = const(2)
+_BLEED = const(3)
+_REST = const(4)
 _NO_LOAD_dA = const(50)  # GB/T 18487.1-2015 B.3.7: contacts open at 5 A or less
 _SLOPE_dA_s = const(1000)  # GB/T 27930-2015: at least 100 A/s; half as much again is ordered
 _UNCONFIRMED_ms = const(300)  # no current, but no OFF reported either: open all the same
@@ -72,7 +76,7 @@ class Off:
         order = stage.order
         if want.stop_dA_s > 0 and order.on:
             slope_dA_s = max(want.stop_dA_s, _SLOPE_dA_s) * 3 // 2
-            self._left += slope_dA_s * stage.dt_ms
+            self._left += slope_dA_s * stage.dt_ms(now)
             down_dA = self._left // 1000
             self._left -= down_dA * 1000
             order.current_dA = max(0, order.current_dA - down_dA)

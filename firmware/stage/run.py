@@ -31,6 +31,7 @@ from firmware.station import (
 from firmware.units import TICKS_MASK, UNKNOWN, clamp
 
 _SLOPE_dA_s = const(1500)  # down to zero before a change of direction
+_STILL_dV = const(3)  # a change of voltage that changes no current worth a frame
 _LEAST_dV = const(500)  # below this there is no battery: no current
 _TURN_ms = const(5000)  # each half of a change of direction: to OFF, to ON in the other mode
 _FEEDBACK_ms = const(50)  # the gate may say so sooner
@@ -47,7 +48,8 @@ class Run:
         self._derate_dC = config["temperature_derate_dC"]
         self._ratio_permille = config["efficiency_permille"]
         self._reaction_ms = _STEADY_ms + config["converter_reaction_ms"]
-        self._target_W = 0
+        self._target_W = UNKNOWN  # what the current was last computed from; UNKNOWN: still on its way there
+        self._most_dA = self._most_dV = self._low_dV = self._high_dV = 0
         self._ramp_W = 0  # magnitude, in the direction of the order's mode
         self._left = 0  # of the ramp, in W ms
         self._since = 0  # the half turn at work began
@@ -56,34 +58,36 @@ class Run:
 
     def begin(self, now):
         self._ramp_W = self._left = 0
+        self._target_W = UNKNOWN
         self._since = self._fed_back = self._steady = now
 
     def step(self, now, want):
         stage = self._stage
-        order, converter = stage.order, stage.converter
-        if stage.reached.open:
+        order, converter, reached = stage.order, stage.converter, stage.reached
+        mode = order.mode
+        if reached.open:
             if (now - self._fed_back) & TICKS_MASK >= _FEEDBACK_ms:
                 stage.fail(F_CONTACTOR_FEEDBACK, 0, now)
                 return
         else:
             self._fed_back = now
-        mode = want.direction or order.mode
-        if order.mode == mode and order.on and converter[V_ON] == 1 and converter[V_MODE] == mode:
+        if want.direction != -mode and converter[V_MODE] == mode and converter[V_ON] == 1 and order.on:
             self._since = now
-            stage.reached.done = 1
+            reached.done = 1
             self._follow(now, want, mode)
         else:
-            stage.reached.done = 0
-            self._turn(now, want, mode)
+            reached.done = 0
+            self._turn(now, want, want.direction or mode)
 
     # --- the way through zero ---
     def _turn(self, now, want, mode):
         stage = self._stage
         order = stage.order
         self._ramp_W = self._left = 0
+        self._target_W = UNKNOWN
         late = (now - self._since) & TICKS_MASK >= _TURN_ms
         if order.on and order.mode != mode:
-            order.current_dA = max(0, order.current_dA - _SLOPE_dA_s * stage.dt_ms // 1000)
+            order.current_dA = max(0, order.current_dA - _SLOPE_dA_s * stage.dt_ms(now) // 1000)
             if order.current_dA == 0:
                 order.on = 0
                 self._since = now
@@ -115,58 +119,67 @@ class Run:
     # --- following ---
     def _follow(self, now, want, mode):
         stage = self._stage
-        order, power = stage.order, stage.power
-        self._voltages(want, mode)
-        target_W = power[P_APPLIED_W] * want.direction  # magnitude; the other way round or no direction: 0
+        power = stage.power
+        target_W = power[P_APPLIED_W] * want.direction  # magnitude; the other way round or no direction: not positive
         if mode == CHARGE:
-            most_W, most_dA = power[P_CHARGE_MAX_W], power[P_CHARGE_MAX_dA]
-            told_dA, ratio = want.charge_dA, power[P_CHARGE_RATIO_permille]
+            most_dA, told_dA = power[P_CHARGE_MAX_dA], want.charge_dA
         else:
-            most_W, most_dA = power[P_DISCHARGE_MAX_W], power[P_DISCHARGE_MAX_dA]
-            told_dA, ratio = want.discharge_dA, power[P_DISCHARGE_RATIO_permille]
-        if target_W < 0:
-            target_W = 0
-        ramp_W = self._ramp(target_W, most_W)
+            most_dA, told_dA = power[P_DISCHARGE_MAX_dA], want.discharge_dA
         if told_dA < most_dA:
             most_dA = told_dA
         voltage_dV = stage.sense[S_LINK_dV]
-        if voltage_dV < _LEAST_dV or order.voltage_dV < _LEAST_dV:
+        if (
+            target_W == self._target_W
+            and most_dA == self._most_dA
+            and self._low_dV <= voltage_dV <= self._high_dV
+            and want.voltage_dV == self._most_dV
+            and (now - self._steady) & TICKS_MASK < self._reaction_ms
+        ):
+            return
+        self._most_dA, self._most_dV = most_dA, want.voltage_dV
+        self._voltages(want, mode)
+        if voltage_dV < _LEAST_dV or stage.order.voltage_dV < _LEAST_dV:
             voltage_dV = _LEAST_dV
             most_dA = 0
+        self._low_dV, self._high_dV = voltage_dV - _STILL_dV, voltage_dV + _STILL_dV
+        ramp_W = self._ramp(now, target_W if target_W > 0 else 0, mode)
+        # Not the target until it is reached: the next tick ramps on.
+        self._target_W = target_W if ramp_W == target_W or ramp_W == 0 >= target_W else UNKNOWN
+        ratio = power[P_CHARGE_RATIO_permille if mode == CHARGE else P_DISCHARGE_RATIO_permille]
         wanted_dA = (ramp_W * ratio // 1000 * 100 + voltage_dV // 2) // voltage_dV
         if wanted_dA > most_dA:
             wanted_dA = most_dA if most_dA > 0 else 0
-        self._set(now, mode, wanted_dA, most_dA, target_W != ramp_W)
-    def _set(self, now, mode, wanted_dA, most_dA, ramping):
+        self._set(now, mode, wanted_dA, most_dA)
+
+    def _ramp(self, now, target_W, mode):
+        # The grid's slope is for what is wished; a limit acts at once.
+        ramp_W = self._ramp_W
+        if ramp_W != target_W:
+            self._left += self._ramp_W_s * self._stage.dt_ms(now)
+            step_W = self._left // 1000
+            self._left -= step_W * 1000
+            if ramp_W < target_W:
+                ramp_W = min(target_W, ramp_W + step_W)
+            else:
+                most_W = self._stage.power[P_CHARGE_MAX_W if mode == CHARGE else P_DISCHARGE_MAX_W]
+                ramp_W = min(most_W, max(target_W, ramp_W - step_W))
+            self._ramp_W = ramp_W
+        return ramp_W
+
+    def _set(self, now, mode, wanted_dA, most_dA):
         order = self._stage.order
         old_dA = order.current_dA
         # One step of 0.1 A to and fro is the sensor's noise: not worth a frame each.
         if wanted_dA > old_dA + 1 or wanted_dA < old_dA - 1 or old_dA > most_dA or not wanted_dA and old_dA:
             order.current_dA = wanted_dA
             self._steady = now
-        elif ramping:
+        elif self._target_W == UNKNOWN:
             self._steady = now
         elif (now - self._steady) & TICKS_MASK >= self._reaction_ms:
             self._steady = now
             self._warm(now)
             self._learn(mode)
             order.current_dA = wanted_dA
-
-    def _ramp(self, target_W, most_W):
-        # The grid's slope is for what is wished; a limit acts at once.
-        ramp_W = self._ramp_W
-        if ramp_W != target_W:
-            self._left += self._ramp_W_s * self._stage.dt_ms
-            step_W = self._left // 1000
-            self._left -= step_W * 1000
-            if ramp_W < target_W:
-                ramp_W = min(target_W, ramp_W + step_W)
-            else:
-                ramp_W = max(target_W, ramp_W - step_W)
-        if ramp_W > most_W:
-            ramp_W = most_W
-        self._ramp_W = ramp_W
-        return ramp_W
 
     # --- once a second, when all is steady ---
     def _learn(self, mode):
@@ -186,6 +199,7 @@ class Run:
         slot = P_CHARGE_RATIO_permille if charging else P_DISCHARGE_RATIO_permille
         ratio = stage.power[slot]
         stage.power[slot] = clamp(ratio + (seen_permille - ratio) // 2, first - 200, first + 200)
+        self._target_W = UNKNOWN  # computed anew in the next tick
 
     def _warm(self, now):
         stage = self._stage
