@@ -124,7 +124,7 @@ class Gate:
     def _may_flow_dA(self):
         sensed = self.sensed
         direction = self.converter.direction
-        if not direction or self.trip or not sensed.fresh or not sensed.plugged:
+        if not direction or self.trip or self.sequence.shut or not sensed.fresh or not sensed.plugged:
             return 0
         if not sensed.contactor or self.car.insulating:
             return _SMALL_dA if direction > 0 else 0
@@ -169,8 +169,10 @@ class Gate:
         if not self.trip:
             self.trip = fault
             self._trip_at = now
+            self.limit_dA = 0
         if severity[fault] != STOP or (now - self._trip_at) & TICKS_MASK > _ORDERLY_ms:
             sequence.shut = 1
+            self.limit_dA = self.allowed_dA = 0
         if not self.sensed.plugged and monitors.calm and self._safe():
             monitors.fault = self.trip = NO_FAULT
 
@@ -198,10 +200,7 @@ class Gate:
     def _converter_may(self, kind, converter):
         value = converter.value
         if kind == CURRENT:
-            if value <= self.limit_dA or value <= self.allowed_dA and value <= converter.current_left_dA:
-                return True
-            self.limit_dA = self._may_flow_dA()  # it is some ticks old
-            return value <= self.limit_dA
+            return self._fits(value, converter)
         if kind == VOLTAGE:
             return value <= self._voltage_dV()
         if kind == ON:
@@ -217,6 +216,15 @@ class Gate:
             return kind == SETUP or value > 0 or self.car.offered()
         return kind == FREE
 
+    def _fits(self, current_dA, converter):
+        # Under the limit; or above it, on its way down with it.
+        if current_dA <= self.limit_dA or current_dA <= self.allowed_dA and current_dA <= converter.current_left_dA:
+            return True
+        limit_dA = self.limit_dA = self._may_flow_dA()  # the old one was of the last tick
+        if limit_dA > self.allowed_dA:
+            self.allowed_dA = limit_dA
+        return current_dA <= limit_dA
+
     def _voltage_dV(self):
         return min(self.car.voltage_max_dV, self._board_dV)
 
@@ -227,7 +235,7 @@ class Gate:
             return False
         if converter.current_left_dA == UNKNOWN or converter.voltage_left_dV == UNKNOWN:
             return False
-        if converter.current_left_dA > self.allowed_dA or converter.voltage_left_dV > self._voltage_dV():
+        if converter.voltage_left_dV > self._voltage_dV() or not self._fits(converter.current_left_dA, converter):
             return False
         if converter.direction < 0:
             car = self.car

@@ -1,6 +1,5 @@
 # The gate as a whole: what a healthy session sends leaves, everything else does not.
-from firmware.signals import OUT_CONTACTOR
-from host_tests.unit.safety_rig import OFF, ON, Rig, amps, ccs
+from host_tests.unit.safety_rig import Rig
 
 
 def test_a_session_that_charges_is_never_refused():
