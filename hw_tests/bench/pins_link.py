@@ -52,14 +52,12 @@ class PinsLink:
         return self._peer is not None
 
     def send(self, now_ms: int, raw: Sequence[int], flags: int = 0) -> None:
-        """A sample, or nothing while the firmware does not read."""
+        """A sample, after the rest of one that left in part. One that waits whole is replaced."""
         if self._peer is None:
             return
-        if not self._rest:
-            self._seq += 1
-            self._rest = sample(self._seq, now_ms, flags, raw)
-        else:
-            self.unsent += 1  # the rest of the one before goes first
+        self._seq += 1
+        self.unsent += len(self._rest) >= _SAMPLE.size
+        self._rest = self._rest[: len(self._rest) % _SAMPLE.size] + sample(self._seq, now_ms, flags, raw)
         try:
             self._rest = self._rest[self._peer.send(self._rest) :]
         except (BlockingIOError, InterruptedError):
