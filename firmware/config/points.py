@@ -27,7 +27,7 @@ POINTS = (
     ("ceiling_permille", "permille", 0, 1000, 1000, OWNER, "The station's own plan does not charge above this."),
     ("plan", "word", ("hold",), 0, "hold", OWNER, "hold: charge up to the floor, then rest at 0 W."),
     ("mqtt_host", "text", 0, 64, "", AGGREGATOR, "Address of the broker; empty: no uplink."),
-    ("mqtt_port", "", 1, 65535, 1883, AGGREGATOR, "Port of the broker."),
+    ("mqtt_port", "", 1, 65535, 1883, AGGREGATOR, "TCP port of the broker."),
     ("mqtt_user", "text", 0, 64, "", AGGREGATOR, "Name at the broker; empty: none."),
     ("mqtt_password", "text", 0, 64, "", AGGREGATOR, "Password at the broker; not part of the hash."),
     ("mqtt_keepalive_s", "s", 10, 300, 30, AGGREGATOR, "After this silence the link counts as dead, on both sides."),

@@ -54,7 +54,8 @@ def _read(text):
         given = json.loads(text)
     except (ValueError, RuntimeError):  # RuntimeError: nested without end
         return {}, "is not JSON: check commas, quotes and braces"
-    if not isinstance(given, dict):
+    # MicroPython takes a text that was cut off for a whole one: a flat object ends with its brace.
+    if not isinstance(given, dict) or not text.rstrip().endswith("}"):
         return {}, 'must be one object: {"point": value, ...}'
     return _judge(given, text)
 
@@ -72,7 +73,7 @@ def _judge(given, text):
             elif not error:
                 error = '%s"%s" %s' % (_line(text, key), key, wrong)
     if given and not error:
-        key = sorted(given)[0]
+        key = list(given)[0]
         error = '%s"%s" is no point of the configuration: remove it or mend its name' % (_line(text, key), key)
     return values, error or _together(values)
 

@@ -59,10 +59,12 @@ class Ring:
         self.held += 1
 
     def oldest(self, into):
+        if not self.held:
+            return False
         at = self._first * self._slots
         for slot in range(self._slots):
             into[slot] = self._values[at + slot]
-        return self.held > 0
+        return True
 
     def done(self):
         # The oldest is safe elsewhere.

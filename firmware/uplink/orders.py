@@ -229,7 +229,8 @@ def _read(payload):
         order = json.loads(payload)
     except (ValueError, RuntimeError):  # RuntimeError: nested without end
         order = None
-    if not isinstance(order, dict):
+    # MicroPython takes a text that was cut off for a whole one: a flat object ends with its brace.
+    if not isinstance(order, dict) or not payload.rstrip().endswith(b"}"):
         raise Refusal("malformed", "no JSON object")
     return order
 
