@@ -1,8 +1,9 @@
 """Write constants out: in the image a name that is `const` in one module and imported by another becomes its number.
 
-MicroPython's compiler folds a `const` inside its own module only. Across modules each constant would cost a slot in two dictionaries, its name as
-text and a look-up at every use: on the board that is some 15 % of the heap that the code takes and of the tick. The source stays as it is, readable
-and tested as it is; what is flashed has the numbers. Line numbers do not move, so a trace from the field fits the source.
+MicroPython's compiler folds a `const` inside its own module only. Across modules each constant would cost a slot in two
+dictionaries, its name as text and a look-up at every use: on the board a fifth of the heap that the code takes. The
+source stays as it is, readable and tested as it is; what is flashed has the numbers. Line numbers do not move, so a
+trace from the field fits the source.
 
     folder = Folder({name: source text of every file of the image})
     text = folder.fold(name)

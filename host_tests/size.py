@@ -1,7 +1,8 @@
 """`make size`: bytes of each room as flashed, what importing it costs of the heap, and what is left in session.
 
-The heap is that of the 32-bit MicroPython the tests run on, started with 160 KB as on the board; the rooms are imported from the compiled image in
-the order in which `main` does it, so a room's share is what it adds. The session's figure is the least free heap of the last lockstep run of `evening`.
+The heap is that of the 32-bit MicroPython the tests run on, started with 160 KB as on the board; the rooms are imported
+from the compiled image in the order in which `main` does it, so a room's share is what it adds. The session's figure is
+the least free heap of the last lockstep run of `evening`.
 """
 
 import importlib.util

@@ -1,10 +1,10 @@
-"""A session as the firmware lives it, tick by tick: recorded in the stepped world, replayed on MicroPython without drivers and emulators.
+"""A session as the firmware lives it, tick by tick: recorded in the stepped world, replayed on MicroPython.
 
     record(scenario, path)            play a scenario on CPython and keep what went into each tick and what came out
     replay(path, ...) -> Replay       feed it to the compiled image in MicroPython; outputs must be the same
 
-The replay measures what needs the real interpreter: time and allocation of every tick (`host_tests/board/replay.py` is its MicroPython side and
-describes the file).
+The replay has neither drivers nor emulators and measures what needs the real interpreter: time and allocation of every
+tick. `host_tests/board/replay.py` is its MicroPython side and describes the file.
 """
 
 import json
@@ -34,6 +34,7 @@ class _Ear:
         self._inner = inner
         self.heard: list[bytes] = []
         self.sent = 0  # check sum of what left in this tick
+        self.taken = 0  # how many frames the controller took; it had no buffer for more
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._inner, name)
@@ -48,6 +49,7 @@ class _Ear:
     def send(self, can_id: int, data: Any, flags: int = 0) -> Any:
         index = self._inner.send(can_id, data, flags)
         if index is not None:
+            self.taken += 1
             self.sent = zlib.crc32(struct.pack("<IB", can_id, flags) + bytes(data), self.sent)
         return index
 
@@ -89,7 +91,7 @@ class TracedWorld(StepWorld):
         wishes = self._changed_wishes()
         for ear in self._ears:
             ear.heard.clear()
-            ear.sent = 0
+            ear.sent = ear.taken = 0
         boots = self.boots
         super().tick()
         if self._file is not None and self.boots == boots:
@@ -105,13 +107,14 @@ class TracedWorld(StepWorld):
         return rows
 
     def _write(self, wishes: list[bytes]) -> None:
-        control = self.fw.station.control.now
-        now, outputs = control[13], control[8]
-        phase = self.fw.station.car.now[1]
+        from firmware.station import C_PHASE, K_OUTPUTS  # importable since the world was loaded
+
+        outputs = self.fw.station.control.now[K_OUTPUTS]
+        phase = self.fw.station.car.now[C_PHASE]
         car, converter = self._ears
         head = struct.pack(
-            "<IBBBBBHII11H", now, self._fresh, len(wishes), len(car.heard), len(converter.heard), max(phase, 0),
-            outputs, car.sent, converter.sent, *self.io.inputs,
+            "<IBBBBBBBHII11H", self.ticks_ms(), self._fresh, len(wishes), len(car.heard), len(converter.heard),
+            car.taken, converter.taken, max(phase, 0), outputs, car.sent, converter.sent, *self.io.inputs,
         )  # fmt: skip
         self._file.write(head + b"".join(wishes + car.heard + converter.heard))
         self.ticks_traced += 1
@@ -123,21 +126,21 @@ class TracedWorld(StepWorld):
             self._file = None
 
 
-def record(scenario: Scenario, path: Path, **how: Any) -> dict[str, Any]:
-    """Play `scenario` in virtual time; the trace goes to `path`, its configuration to `path` with .json. Returns the run's summary."""
+def record(scenario: Scenario, path: Path, world: type["TracedWorld"] | None = None, **how: Any) -> dict[str, Any]:
+    """Play `scenario` in virtual time: trace into `path`, its configuration beside it (.json). Returns the summary."""
     plant = {"soc_permille": scenario.car.get("soc_permille", 500), **scenario.converter, **scenario.plant}
     car = {name: value for name, value in scenario.car.items() if name != "soc_permille"}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.with_suffix(".json").write_text(text_of(scenario.station), encoding="utf-8")
-    world = TracedWorld(path, car, plant, scenario.station, **how)
-    summary = play(scenario, world)
-    world.close()
+    lived = (world or TracedWorld)(path, car, plant, scenario.station, **how)
+    summary = play(scenario, lived)
+    lived.close()
     return summary
 
 
 @dataclass
 class Replay:
-    """One replay: per tick its phase, its time in us on this computer and the bytes it allocated; `unit_us`: 100,000 `a += 1` here."""
+    """Per tick its phase, its time in us on this computer, the bytes it allocated; `unit_us`: 100,000 `a += 1` here."""
 
     phases: list[int]
     times_us: list[int]
@@ -151,9 +154,12 @@ class ReplayFailed(Exception):
     """The image did not run the trace to its end: what MicroPython said."""
 
 
-def replay(path: Path, mode: str = "time", command: tuple[str, ...] = (), heap: str = "160k", ticks: int = 0) -> Replay:
-    """Replay a trace on the image of build/board. `mode`: "time", "alloc" (mem_alloc round each tick) or "lock" (heap locked in each tick)."""
-    line = command or (str(MICROPYTHON), "-X", f"heapsize={heap}")
+def replay(path: Path, mode: str = "time", heap: str = "160k", ticks: int = 0) -> Replay:
+    """Replay a trace on the image of build/board; `ticks` 0: all of it.
+
+    `mode`: "time", "alloc" (gc.mem_alloc round each tick) or "lock" (heap locked in each tick).
+    """
+    line = (str(MICROPYTHON), "-X", f"heapsize={heap}")
     done = subprocess.run(
         [*line, str(REPLAYER), str(BOARD), str(path), str(path.with_suffix(".json")), mode, str(ticks)],
         capture_output=True, text=True, timeout=600,

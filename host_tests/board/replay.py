@@ -1,7 +1,9 @@
+# ruff: noqa: E402 (the image must be on the path before it is imported)
 # MicroPython's side of host_tests/trace.py: replay.py BOARD TRACE CONFIG MODE TICKS
 #
-# The trace, a tick: head "<IBBBBBHII11H" (now, fresh, wishes, car frames, converter frames, phase, outputs, check sums of the frames sent on either
-# bus, raw inputs), then 6 bytes a changed wish slot "<BBi", 14 bytes a frame "<IBB8s". Prints "phase us bytes" a tick and one JSON line.
+# The trace, a tick: head "<IBBBBBBBHII11H" (now, fresh, wishes, frames from car and converter, frames that either bus
+# took, phase, outputs, check sums of the frames sent on either bus, raw inputs), then 6 bytes a changed wish slot "<BBi", 14 bytes a frame "<IBB8s".
+# Prints "phase us bytes" a tick and one JSON line.
 import gc
 import sys
 
@@ -18,7 +20,7 @@ import micropython
 import main
 from firmware import config as configs
 
-HEAD = "<IBBBBBHII11H"
+HEAD = "<IBBBBBBBHII11H"
 HEAD_B = struct.calcsize(HEAD)
 
 
@@ -47,7 +49,7 @@ class Can:
         self.views = [memoryview(self.data)[:n] for n in range(9)]
         self.count = self.next = 0
         self.out = [bytearray(16) for _ in range(self.FRAMES)]  # what left: length, flags, id, data
-        self.sent = 0
+        self.sent = self.room = 0
 
     def recv(self, into):
         at = self.next
@@ -63,6 +65,8 @@ class Can:
         return into
 
     def send(self, can_id, data, flags=0):
+        if self.sent == self.room:
+            return None
         out = self.out[self.sent]
         out[0] = len(data)
         out[1] = flags
@@ -95,8 +99,8 @@ class Rtc:
         pass
 
 
-def read(file, can, count):
-    can.count, can.next, can.sent = count, 0, 0
+def read(file, can, count, room):
+    can.count, can.next, can.sent, can.room = count, 0, 0, room
     for i in range(count):
         can_id, can.flags[i], can.lengths[i], data = struct.unpack("<IBB8s", file.read(14))
         can.ids[i] = can_id
@@ -146,18 +150,18 @@ def play(fw, file, tell):
         for _ in range(values[2]):
             source, slot, value = struct.unpack("<BBi", file.read(6))
             fw.wishes._posted[source][slot] = value
-        read(file, car, values[3])
-        read(file, converter, values[4])
+        read(file, car, values[3], values[5])
+        read(file, converter, values[4], values[6])
         io.fresh = bool(values[1])
         for slot in range(11):
-            io.inputs[slot] = values[9 + slot]
+            io.inputs[slot] = values[11 + slot]
         if number % 16 == 0:  # what reading allocates is collected outside the tick
             gc.collect()
             free_min = min(free_min, gc.mem_free())
         us, allocated = measured(tick, values[0])
         if tell:
-            print(values[5], us, allocated)
-        if (io.outputs, car.check_sum(), converter.check_sum()) != (values[6], values[7], values[8]):
+            print(values[7], us, allocated)
+        if (io.outputs, car.check_sum(), converter.check_sum()) != values[8:11]:
             if len(differing) < 10:
                 differing.append(number)
         number += 1
