@@ -38,6 +38,12 @@ class Record:
     ) -> None:
         self.close()
 
+    def leave_buses_to_others(self) -> None:
+        """Somebody else writes car.log and converter.log."""
+        for name in ("car.log", "converter.log"):
+            if name in self._files:
+                self._files.pop(name).close()
+
     def event(self, t_s: float, kind: str, text: str, **more: Any) -> None:
         """One thing that happened: `kind` says who tells it (director, phase, fault, ack, firmware, bench)."""
         entry = {"t_s": round(t_s, 3), "kind": kind, "text": text, **more}

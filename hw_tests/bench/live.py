@@ -1,0 +1,345 @@
+"""Plays a scenario live: the firmware in MicroPython, Mosquitto, car, plant and aggregator as processes of their own.
+
+    run dir: config.json, bench.json, mosquitto.conf, one log a process, and the files of a Record
+
+The runner is the server of the control lines (lines.py); every process says hello and tells its facts. Time is real,
+so a run differs a little from the next; what must hold is the same as in the stepped world.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import can
+
+from hw_tests.bench.config import text_of
+from hw_tests.bench.frame import Frame
+from hw_tests.bench.lines import Lines
+from hw_tests.bench.observer import Observer
+from hw_tests.bench.play import Outside, Play
+from hw_tests.bench.processes import ProcessDied, Processes, free_port
+from hw_tests.bench.scenario import Scenario
+from hw_tests.bench.view import View
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+MICROPYTHON = ROOT / "build" / "bin" / "micropython"
+MOSQUITTO = ROOT / "build" / "bin" / "mosquitto"
+BOARD = ROOT / "build" / "board"
+HEAP = "160k"
+HEAP_B = 160 * 1024
+START = "import boot, main; main.run()"
+HANG_s = 1.0  # the watchdog of boards/bench.py
+BOOT_s = 0.3
+READY_s = 15.0
+_LOOP_s = 0.01
+_CAUSES = {"watchdog": 51, "soft": 0, "power": 0, "exception": 50}
+HELLOS = ("plant", "car", "aggregator", "wire car", "wire converter")
+
+
+class Live:
+    """One live run. `run()` once."""
+
+    def __init__(self, scenario: Scenario, folder: Path, view: View | None = None):
+        self.scenario = scenario
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.iterdir():
+            if old.is_file():
+                old.unlink()
+        self.processes = Processes(folder, ROOT)
+        self.play = Play(scenario, Outside(self._act, self._mark, self._send, time.time), folder, view)
+        self.play.record.leave_buses_to_others()
+        self.observer = Observer()
+        self._observing = threading.Lock()
+        self._door = socket.create_server(("127.0.0.1", 0))
+        self._door.setblocking(False)
+        self._port = {name: free_port() for name in
+                      ("broker", "car", "car_station", "converter", "converter_station", "pins", "plant")}  # fmt: skip
+        self._unnamed: list[Lines] = []
+        self._lines: dict[str, Lines] = {}
+        self._facts: dict[str, Any] = {"boots": 0, "broker": 1, "car_frames": 0, "converter_frames": 0}
+        self._zero_s = time.monotonic()
+        self._mark_id: int | None = None
+        self._mark_now = False
+        self._online = False
+        self._restart_s: float | None = None  # the firmware starts anew then
+        self._hang_until_s: float | None = None
+        self._cause = 0
+        self._told_log = 0
+
+    # --- the whole ---
+    def run(self) -> dict[str, Any]:
+        """The summary. Every process has ended when this returns or raises."""
+        try:
+            self._start()
+            self._begin()
+            while not self.play.done:
+                self._turn()
+        except ProcessDied as died:
+            self.play.director.failure = str(died).splitlines()[0]
+            self.play.director.done = True
+            self.play.tell("bench", f"FAILED: {died}")
+        finally:
+            self.processes.end()
+            for lines in [*self._lines.values(), *self._unnamed]:
+                lines.close()
+            self._door.close()
+        phases = self.observer.history
+        made = self.play.finish([name for _, name in phases], about())
+        self.play.draw(phases, made["result"])
+        return made
+
+    def now_s(self) -> float:
+        """Since the scenario began."""
+        return time.monotonic() - self._zero_s
+
+    # --- start ---
+    def _start(self) -> None:
+        port, processes = self._port, self.processes
+        control = f"127.0.0.1:{self._door.getsockname()[1]}"
+        self._write_files()
+        self._start_broker()
+        for bus, bitrate in (("car", 250_000), ("converter", 125_000)):
+            processes.python(f"wire_{bus}", "wire", "--port", str(port[bus]), "--bitrate", str(bitrate),
+                             "--station-port", str(port[f"{bus}_station"]), "--log", str(self.folder / f"{bus}.log"),
+                             "--name", bus, "--control", control)  # fmt: skip
+        self._listening("car", "converter")
+        plant = {"soc_permille": self.scenario.car.get("soc_permille", 500), **self.scenario.converter,
+                 **self.scenario.plant}  # fmt: skip
+        processes.python("plant", "converter_process", "--bus", _url(port["converter"]), "--pins-port",
+                         str(port["pins"]), "--plant-port", str(port["plant"]), "--control", control,
+                         "--params", json.dumps(plant))  # fmt: skip
+        car = {name: value for name, value in self.scenario.car.items() if name not in ("kind", "soc_permille")}
+        processes.python("car", "car_process", "--bus", _url(port["car"]), "--plant", f"127.0.0.1:{port['plant']}",
+                         "--control", control, "--profile", self.scenario.car.get("kind", "v2g"),
+                         "--set", json.dumps(car))  # fmt: skip
+        processes.python("aggregator", "aggregator_process", "--broker", f"127.0.0.1:{port['broker']}",
+                         "--control", control)  # fmt: skip
+        self._wait("the processes to say hello", lambda: set(HELLOS) <= set(self._lines) and self._online)
+        threading.Thread(target=self._observe, daemon=True).start()
+
+    def _write_files(self) -> None:
+        port = self._port
+        station = {**self.scenario.station, "mqtt_port": port["broker"]}
+        (self.folder / "config.json").write_text(text_of(station))
+        (self.folder / "mosquitto.conf").write_text(
+            f"listener {port['broker']} 127.0.0.1\nallow_anonymous true\npersistence false\nlog_type all\n"
+            "connection_messages true\nset_tcp_nodelay true\n"
+        )
+
+    def _start_broker(self) -> None:
+        self.processes.start("mosquitto", [str(MOSQUITTO), "-c", "mosquitto.conf"])
+        self._listening("broker")
+
+    def _listening(self, *names: str) -> None:
+        for name in names:
+            self._wait(f"{name} to listen on port {self._port[name]}", lambda name=name: _open(self._port[name]))
+
+    def _start_firmware(self) -> None:
+        port = self._port
+        where = {"io": port["pins"], "car": port["car_station"], "converter": port["converter_station"], "lockstep": 0,
+                 "retained": "retained.bin", "reset_cause": self._cause}  # fmt: skip
+        (self.folder / "bench.json").write_text(json.dumps(where))
+        self._facts["boots"] += 1
+        self.processes.start("firmware", [str(MICROPYTHON), "-X", f"heapsize={HEAP}", "-c", START],
+                             {"MICROPYPATH": f".frozen:{BOARD}:{BOARD}/lib"})  # fmt: skip
+
+    def _begin(self) -> None:
+        self._start_firmware()
+        log = self.processes["firmware"].log
+        self._wait("the firmware to be ready", lambda: b"ready " in log.read_bytes())
+        self._zero_s = time.monotonic()
+        self.observer = Observer()
+
+    def _wait(self, what: str, done: Any) -> None:
+        until_s = time.monotonic() + READY_s
+        while not done():
+            self.processes.check()
+            self._hear()
+            if time.monotonic() > until_s:
+                raise ProcessDied(f"waited {READY_s:.0f} s in vain for {what}; see the logs in {self.folder}")
+            time.sleep(0.01)
+
+    # --- one turn ---
+    def _turn(self) -> None:
+        begun_s = time.monotonic()
+        self.processes.check()
+        self._hear()
+        self._firmware()
+        facts = self._facts
+        with self._observing:
+            self.observer.power_path(bool(facts.get("plugged")), bool(facts.get("contactor")),
+                                     facts.get("link_V", 0.0), bool(facts.get("bleed")), bool(facts.get("aux")),
+                                     int(self.now_s() * 1000))  # fmt: skip
+            observer = self.observer
+            facts.update(phase=observer.phase, phase_s=self.now_s() - observer.since_ms / 1000,
+                         sessions=observer.sessions, car_stopped=observer.car_stopped,
+                         station_stopped=observer.station_stopped, direction=observer.direction)  # fmt: skip
+            mark, self._mark_now = self._mark_now, False
+        if mark:
+            self._lines["plant"].send({"do": "mark"})
+        self.play.step(self.now_s(), facts)
+        time.sleep(max(0.0, _LOOP_s - (time.monotonic() - begun_s)))
+
+    def _hear(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                self._unnamed.append(Lines(self._door.accept()[0]))
+        for lines in list(self._unnamed):
+            first, *more = lines.receive() or [{}]
+            if "hello" in first:
+                self._unnamed.remove(lines)
+                name = "wire " + first["name"] if first["hello"] == "wire" else first["hello"]
+                self._lines[name] = lines
+                for message in more:
+                    self._heard(name, message)
+        for name, lines in self._lines.items():
+            for message in lines.receive():
+                self._heard(name, message)
+            lines.flush()
+
+    def _heard(self, name: str, message: dict[str, Any]) -> None:
+        if "fact" in message:
+            if name == "plant":
+                self._facts.update(message["fact"])
+            elif name.startswith("wire "):
+                self._facts[f"{name[5:]}_frames"] = message["fact"]["station_frames"]
+        elif "topic" in message:
+            self._arrived(message)
+        elif message.get("event") == "online":
+            self._online = True
+        elif message.get("event") in ("refused", "bus_lost"):
+            raise ProcessDied(f"{name}: {message.get('detail')}")
+
+    def _arrived(self, message: dict[str, Any]) -> None:
+        topic, payload = message["topic"], message["payload"].encode("latin-1")
+        direction = "down" if "/cmd/" in topic else "up"
+        self.play.record.mqtt(self.now_s(), direction, topic, payload, message["retain"], message["qos"])
+        self.play.arrived(topic, payload, message["retain"])
+
+    def _observe(self) -> None:
+        with can.Bus(interface="slcan", channel=_url(self._port["car"]), bitrate=250_000, sleep_after_open=0,
+                     timeout=0.02) as bus, contextlib.suppress(can.CanError, OSError):  # fmt: skip
+            while not self.play.done:
+                message = bus.recv(0.1)
+                if message is None:
+                    continue
+                frame = Frame(message.arbitration_id, message.is_extended_id, bytes(message.data))
+                with self._observing:
+                    self.observer.frame(frame, int(self.now_s() * 1000))
+                    if frame.id == self._mark_id:
+                        self._mark_id = None
+                        self._mark_now = True
+
+    # --- the firmware's life ---
+    def _firmware(self) -> None:
+        process = self.processes["firmware"]
+        self._read_log(process.log)
+        now_s = time.monotonic()
+        if self._hang_until_s is not None and now_s >= self._hang_until_s:
+            self._hang_until_s = None
+            process.kill()
+            self._restart_s = now_s + BOOT_s
+        if process.ended and process.expected_to_end and self._restart_s is None and self._hang_until_s is None:
+            self._restart_s = now_s + BOOT_s
+        if self._restart_s is not None and now_s >= self._restart_s:
+            self._restart_s = None
+            with self._observing:
+                self.observer.restarted(int(self.now_s() * 1000))
+            self._start_firmware()
+
+    def _read_log(self, log: Path) -> None:
+        text = log.read_text(errors="replace")
+        lines = text[self._told_log :].split("\n")
+        self._told_log = len(text) - len(lines[-1])
+        for line in lines[:-1]:
+            self.play.tell("firmware", line)
+
+    def _reset(self, cause: str) -> None:
+        process = self.processes["firmware"]
+        process.expected_to_end = True
+        self._cause = _CAUSES[cause]
+        if cause == "watchdog":  # it hangs with its outputs as they are, until the watchdog bites
+            process.signal(signal.SIGSTOP)
+            self._hang_until_s = time.monotonic() + HANG_s
+            return
+        if cause == "soft":
+            self._lines["plant"].send({"do": "hold_outputs", "on": True})
+        process.kill()
+
+    # --- what Play asks for ---
+    def _act(self, verb: str, args: dict[str, Any]) -> None:
+        if verb == "broker":
+            self._broker(args["state"])
+        elif verb == "car":
+            self._lines["car"].send({"do": "misbehave", "name": args["what"], **(args["args"] or {})})
+        elif verb == "lose_frame":
+            self._lines[f"wire {args['bus']}"].send({"do": verb, **{k: v for k, v in args.items() if k != "bus"}})
+        elif verb == "reset":
+            self._reset(args["cause"])
+        elif verb == "exception":
+            self.processes["firmware"].expected_to_end = True
+            self._cause = _CAUSES[verb]
+            self._lines["plant"].send({"do": verb})
+        else:
+            self._lines["plant"].send({"do": verb, **args})
+
+    def _broker(self, state: str) -> None:
+        if state == "kill":
+            self.processes["mosquitto"].kill()
+        else:
+            self._start_broker()
+        self._facts["broker"] = int(state != "kill")
+
+    def _mark(self, how: str) -> None:
+        if how.startswith("frame "):
+            self._mark_id = int(how.removeprefix("frame "), 16)
+        else:
+            self._lines["plant"].send({"do": "mark"})
+
+    def _send(self, topic: str, payload: bytes, retain: bool) -> None:
+        self._lines["aggregator"].send(
+            {"do": "publish", "topic": topic, "payload": payload.decode("latin-1"), "retain": retain}
+        )
+
+
+def about() -> dict[str, Any]:
+    """What runs the firmware here."""
+    import subprocess
+
+    code = "import sys; print(*sys.implementation.version[:3], 64 if sys.maxsize > 1 << 31 else 32)"
+    done = subprocess.run([str(MICROPYTHON), "-c", code], capture_output=True, text=True, check=True)
+    *version, bits = done.stdout.split()
+    return {"version": ".".join(version), "word_bits": int(bits), "heap_size_bytes": HEAP_B}
+
+
+def make_image() -> None:
+    """build/board/ as the firmware stands now."""
+    sys.path.insert(0, str(ROOT / ".ci"))
+    import image  # type: ignore[import-not-found]
+
+    image.build_image()
+
+
+def run(scenario: Scenario, folder: Path, view: View | None = None) -> dict[str, Any]:
+    """The summary of one live run, with its files in `folder`."""
+    make_image()
+    os.environ.setdefault("PYTHONPYCACHEPREFIX", str(ROOT / "build" / "pycache"))
+    return Live(scenario, folder, view).run()
+
+
+def _url(port: int) -> str:
+    return f"socket://127.0.0.1:{port}"
+
+
+def _open(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=0.2):
+        return True
+    return False
