@@ -4,10 +4,12 @@
 # Unknown values are UNKNOWN, never 0. Everything here stays within 31 bits and allocates nothing.
 from array import array
 
-TICKS_MASK = 0x3FFFFFFF
-AGE_MAX_ms = 0x1FFFFFFF  # 6.2 days: the largest age; an age never wraps back to fresh
-_OLD_ms = 0x0FFFFFFF  # 3.1 days: Ages.keep() forgets stamps older than this
-UNKNOWN = -0x40000000  # the smallest small int: no physical value comes near it
+from micropython import const
+
+TICKS_MASK = const(0x3FFFFFFF)
+AGE_MAX_ms = const(0x1FFFFFFF)  # 6.2 days: the largest age; an age never wraps back to fresh
+_OLD_ms = const(0x0FFFFFFF)  # 3.1 days: Ages.keep() forgets stamps older than this
+UNKNOWN = const(-0x40000000)  # the smallest small int: no physical value comes near it
 
 
 def age_ms(now, then):
