@@ -3,8 +3,8 @@ from firmware.contract import OFF, WELD
 from firmware.faults import STOP, severity
 from firmware.station import C_PHASE, C_STOP_REASON, PH_FAULT, S_PLUGGED
 from firmware.units import TICKS_MASK
-from firmware.vehicle.gbt27930 import frames, handshake, stops
-from firmware.vehicle.gbt27930.frames import BSD, BST
+from firmware.vehicle.gbt27930 import handshake, stops
+from firmware.vehicle.gbt27930.frames import BSD, BST, CEM_BSD, CEM_BST, cem, csd
 from firmware.vehicle.gbt27930.outbox import CEM, CSD, O_CEM, O_CSD
 from firmware.vehicle.gbt27930.states import BLEEDING, ENDED, IDLE, PLUGGED, STATISTICS, UNLOCKING
 from firmware.vehicle.gbt27930.states import WELD as WELDED
@@ -26,18 +26,18 @@ def stopping(s, now, reached):
         if s.is_off(reached) and waited_ms >= 50:  # CST a few times, in case the bus is still there
             s.go(BLEEDING, 0, now)
     elif not s.lacks(BSD):
-        frames.csd(s.out.frames[O_CSD].data, s.minutes, s.charged_Wh // 100, s.settings.charger_number)
+        csd(s.out.frames[O_CSD].data, s.minutes, s.charged_Wh // 100, s.settings.charger_number)
         s.go(STATISTICS, CSD, now)
     elif s.lacks(BST):
         if waited_ms >= s.settings.bst_ms:
-            _unanswered(s, frames.CEM_BST, now)
+            _unanswered(s, CEM_BST, now)
     elif waited_ms >= s.settings.bsd_ms:
-        _unanswered(s, frames.CEM_BSD, now)
+        _unanswered(s, CEM_BSD, now)
 
 
 def _unanswered(s, missing, now):
     # Not retried: the session is over in any case.
-    frames.cem(s.out.frames[O_CEM].data, missing)
+    cem(s.out.frames[O_CEM].data, missing)
     s.go(BLEEDING, CEM, now)
 
 

@@ -26,8 +26,8 @@ from firmware.station import (
     S_INLET_dV,
 )
 from firmware.units import TICKS_MASK, UNKNOWN
-from firmware.vehicle.gbt27930 import frames, stops
-from firmware.vehicle.gbt27930.frames import BCL, BCS, BSM, MODE_DISCHARGE
+from firmware.vehicle.gbt27930 import stops
+from firmware.vehicle.gbt27930.frames import BCL, BCS, BSM, CEM_BCS, MODE_DISCHARGE, ccs
 from firmware.vehicle.gbt27930.outbox import CCD, CCS, O_CCD, O_CCS
 
 CCS_DUE = CCS
@@ -70,7 +70,7 @@ def energy(s, now, reached):
     if (now - at[BCL]) & TICKS_MASK >= settings.bcl_ms:
         return stops.silent(s, now)
     if (now - at[BCS]) & TICKS_MASK >= settings.bcs_ms:
-        return stops.again(s, frames.CEM_BCS, now)
+        return stops.again(s, CEM_BCS, now)
     if reached.fault:
         return stops.failed(s, reached.fault, now)
     if seen & _NEWS:
@@ -240,4 +240,4 @@ def tell(s, now):
         permission = 0
     if permission == 2 and s.car[C_GATE_DISCHARGE_OK] != 1:
         permission = 0
-    frames.ccs(s.out.frames[O_CCS].data, voltage_dV, current_dA, s.minutes, permission)
+    ccs(s.out.frames[O_CCS].data, voltage_dV, current_dA, s.minutes, permission)

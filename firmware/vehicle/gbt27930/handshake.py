@@ -20,8 +20,24 @@ from firmware.station import (
     V_MIN_dV,
 )
 from firmware.units import TICKS_MASK, UNKNOWN
-from firmware.vehicle.gbt27930 import energy, frames, stops
-from firmware.vehicle.gbt27930.frames import BCL, BCP, BCPP, BCS, BDC, BHM, BRM, BRO, READY
+from firmware.vehicle.gbt27930 import energy, stops
+from firmware.vehicle.gbt27930.frames import (
+    BCL,
+    BCP,
+    BCPP,
+    BCS,
+    BDC,
+    BHM,
+    BRM,
+    BRO,
+    CEM_BCL,
+    CEM_BCP,
+    CEM_BCS,
+    CEM_BRM,
+    CEM_BRO,
+    READY,
+    cml,
+)
 from firmware.vehicle.gbt27930.outbox import CCD, CCS, CDC, CHM, CML, CMLP, CRM, CRO, CTS, O_CCD, O_CML, O_CMLP, O_CRO
 from firmware.vehicle.gbt27930.states import (
     ACCEPT,
@@ -130,13 +146,13 @@ def identify(s, now, reached):
         stops.heard_again(s, now)
         s.go(ACCEPT, CRM, now)
     elif (now - s.since) & TICKS_MASK >= (s.settings.retry_ms if s.tries else s.settings.brm_ms):
-        stops.again(s, frames.CEM_BRM, now)
+        stops.again(s, CEM_BRM, now)
 
 
 def accept(s, now, reached):
     if s.lacks(BCP):
         if (now - s.since) & TICKS_MASK >= s.settings.bcp_ms:
-            stops.again(s, frames.CEM_BCP, now)
+            stops.again(s, CEM_BCP, now)
     elif not s.v112 or not s.lacks(BCPP):
         _parameters(s, now)
     elif not s.waits:
@@ -165,10 +181,10 @@ def _parameters(s, now):
     known_dA = s.converter[V_MAX_dA]
     if 0 < known_dA < most_dA:
         most_dA = known_dA
-    frames.cml(s.out.frames[O_CML].data, most_dV, least_dV, most_dA, 0)
+    cml(s.out.frames[O_CML].data, most_dV, least_dV, most_dA, 0)
     mask = CTS | CML
     if s.v112:
-        frames.cml(s.out.frames[O_CMLP].data, most_dV, least_dV, -most_dA, 0)
+        cml(s.out.frames[O_CMLP].data, most_dV, least_dV, -most_dA, 0)
         mask |= CMLP
     s.seen &= ~(1 << BRO)
     t.ready = 0
@@ -181,7 +197,7 @@ def configure(s, now, reached):
         s.out.frames[O_CRO].data[0] = 0
         s.go(PRECHARGE, CRO, now)
     elif waited_ms >= (s.settings.bro_ms if s.lacks(BRO) else s.settings.bro_ready_ms):
-        stops.again(s, frames.CEM_BRO, now)
+        stops.again(s, CEM_BRO, now)
 
 
 def precharge(s, now, reached):
@@ -232,9 +248,9 @@ def closed(s, now, reached):
         energy.begin(s, now)
         s.go(ENERGY, CCS | CCD if s.v112 else CCS, now)
     elif s.lacks(BCL) and waited_ms >= s.settings.bcl_first_ms:
-        stops.again(s, frames.CEM_BCL, now)
+        stops.again(s, CEM_BCL, now)
     elif waited_ms >= s.settings.bcs_ms:
-        stops.again(s, frames.CEM_BCS, now)
+        stops.again(s, CEM_BCS, now)
 
 
 # --- own limits: what the installer set, no more than the converter reports ---

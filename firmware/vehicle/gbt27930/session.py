@@ -21,8 +21,8 @@ from firmware.station import (
     C_DISCHARGE_dA,
 )
 from firmware.units import TICKS_MASK, UNKNOWN
-from firmware.vehicle.gbt27930 import ending, energy, frames, handshake, stops
-from firmware.vehicle.gbt27930.frames import DECODE, IDS, LENGTHS, MESSAGES, TP_DT, Told
+from firmware.vehicle.gbt27930 import ending, energy, handshake, stops
+from firmware.vehicle.gbt27930.frames import DECODE, IDS, LENGTHS, MESSAGES, TP_DT, Told, crm
 from firmware.vehicle.gbt27930.outbox import O_CRM, Outbox
 from firmware.vehicle.gbt27930.states import BLEEDING, ENDED, ENERGY, IDENTIFY, LOCKING, PHASES
 from firmware.vehicle.gbt27930.transport import Receiver
@@ -164,7 +164,7 @@ class Session:
         self.car[C_PHASE] = PHASES[state]
 
     def crm(self, result):
-        frames.crm(self.out.frames[O_CRM].data, result, self.settings.charger_number)
+        crm(self.out.frames[O_CRM].data, result, self.settings.charger_number)
 
     def lacks(self, message):
         return not self.seen >> message & 1

@@ -26,8 +26,7 @@ from firmware.faults import (
     severity,
 )
 from firmware.station import C_PAUSED, C_STOP_REASON, C_CHARGE_dA, C_DISCHARGE_dA
-from firmware.vehicle.gbt27930 import frames
-from firmware.vehicle.gbt27930.frames import BEM, BSD, BST
+from firmware.vehicle.gbt27930.frames import BEM, BSD, BST, CEM_BCL, CST_CAR, CST_FAULT, CST_MANUAL, cem, cst
 from firmware.vehicle.gbt27930.outbox import CEM, CST, O_CEM, O_CST
 from firmware.vehicle.gbt27930.states import BLEEDING, ENERGY, IDENTIFY, RETRY, STOPPING, WELD
 
@@ -97,7 +96,7 @@ def loud(s, now):
 
 def silent(s, now):
     # No BCL for 1 s: stop at once, CEM.
-    frames.cem(s.out.frames[O_CEM].data, frames.CEM_BCL)
+    cem(s.out.frames[O_CEM].data, CEM_BCL)
     if s.settings.silence_retry:
         return _back(s, CEM, now)
     s.faults.set(F_CAR_SILENT, 0, now)
@@ -107,7 +106,7 @@ def silent(s, now):
 
 def again(s, missing, now):
     # A time-out that may be tried again: CEM, and back to CRM 00.
-    frames.cem(s.out.frames[O_CEM].data, missing)
+    cem(s.out.frames[O_CEM].data, missing)
     _back(s, CEM, now)
 
 
@@ -161,21 +160,21 @@ def _cut(s, code, urgent):
 def _reasons(d, code, by_car, stop):
     # CST (facts 1.4). What has no bit of its own is "other".
     if by_car:
-        return frames.cst(d, frames.CST_CAR, 0, 0, 0)
+        return cst(d, CST_CAR, 0, 0, 0)
     if not code:
-        return frames.cst(d, frames.CST_FAULT if stop == _URGENT else frames.CST_MANUAL, 0,
+        return cst(d, CST_FAULT if stop == _URGENT else CST_MANUAL, 0,
                           _OTHER if stop == _URGENT else 0, 0)  # fmt: skip
     if code == F_CC1_LOST or code == F_LOCK:
-        frames.cst(d, frames.CST_FAULT, _CONNECTOR, 0, 0)
+        cst(d, CST_FAULT, _CONNECTOR, 0, 0)
     elif code == F_TEMPERATURE:
-        frames.cst(d, frames.CST_FAULT, _TOO_HOT, 0, 0)
+        cst(d, CST_FAULT, _TOO_HOT, 0, 0)
     elif code == F_ESTOP:
-        frames.cst(d, frames.CST_FAULT, 0, _ESTOP, 0)
+        cst(d, CST_FAULT, 0, _ESTOP, 0)
     elif code == F_CAR_INCOMPATIBLE:
-        frames.cst(d, frames.CST_FAULT, _UNDELIVERABLE, 0, _VOLTAGE)
+        cst(d, CST_FAULT, _UNDELIVERABLE, 0, _VOLTAGE)
     elif code in (F_OVER_VOLTAGE, F_UNDER_VOLTAGE, F_VOLTAGE_DISAGREES, F_CAR_VOLTAGE_ABSENT):
-        frames.cst(d, frames.CST_FAULT, 0, 0, _VOLTAGE)
+        cst(d, CST_FAULT, 0, 0, _VOLTAGE)
     elif code in (F_OVER_CURRENT, F_CURRENT_DISAGREES, F_DIRECTION):
-        frames.cst(d, frames.CST_FAULT, 0, 0, _CURRENT)
+        cst(d, CST_FAULT, 0, 0, _CURRENT)
     else:
-        frames.cst(d, frames.CST_FAULT, 0, _OTHER, 0)
+        cst(d, CST_FAULT, 0, _OTHER, 0)
