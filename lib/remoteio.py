@@ -1,12 +1,13 @@
 # The pins of a board that stands on the bench: raw inputs come, outputs go, as small records over a stream.
 # For firmware that runs on a PC; on a board lib/localio.py has the same surface.
 #
-# in,  32 bytes LE: u16 0x5A51, u16 seq, u32 now_ms, u16 flags (bit 0: lockstep), 11 x u16 raw inputs
+# in,  32 bytes LE: u16 0x5A51, u16 seq, u32 now_ms, u16 flags (bit 0: lockstep, bit 1: fail), 11 x u16 raw inputs
 # out, 16 bytes LE: u16 0xA515, u16 seq of the newest record, u16 outputs, u16 flags, u32 bytes allocated, u32 free heap
 #
 # The records are arrays of 16 bits in the machine's own order: little-endian, as the ESP32 and every PC are.
 # Live, sample() takes the newest record and write() answers. In lockstep the bench owns time: wait() for its record,
-# tick once with now_ms (write() only keeps the outputs), answer().
+# tick once with now_ms (write() only keeps the outputs), answer(). A record with the flag `fail` makes the next
+# sample() raise, once: a scenario's exception in the tick.
 import gc
 from array import array
 
@@ -21,6 +22,7 @@ _BYTES_OUT = const(16)
 _INPUTS = const(11)
 _FIRST_INPUT = const(5)
 _LOCKSTEP = const(1)
+_FAIL = const(2)
 _COLLECT = const(100)  # answers between two counts of the free heap
 _EIO = const(5)
 _IMAGE_B = const(256)
@@ -45,12 +47,16 @@ class RemoteIO:
         self._left = 0  # bytes of _out that the stream has not taken yet
         self._one = bytearray(1)
         self._fresh = False
+        self._fail = False
         self._answers = 0
 
     def sample(self):
         # True if at least one whole new record has come; the newest counts. In lockstep only wait() reads.
         while not self.flags & _LOCKSTEP and self._record():
             self._fresh = True
+        if self._fail:
+            self._fail = False
+            raise RuntimeError("the bench asks for an exception in the tick")
         fresh = self._fresh
         self._fresh = False
         return fresh
@@ -105,6 +111,8 @@ class RemoteIO:
         self.seq = words[1]
         self.now_ms = words[2] | (words[3] & 0x3FFF) << 16
         self.flags = words[4]
+        if self.flags & _FAIL:
+            self._fail = True
         inputs = self.inputs
         for i in range(_INPUTS):
             inputs[i] = words[_FIRST_INPUT + i]

@@ -8,7 +8,8 @@
   firmware goes, its outputs fall as at a hard reset (unless "hold_outputs": they stay, as a hung board leaves them);
 * --plant-port: where the car connects; a JSON line each way every 10 ms, see car_process.py;
 * --control: the runner is the server. It gets {"hello": "plant"}, a {"fact": {...}} every 50 ms with all of rig.facts()
-  and {"event": ...}; it says {"do": verb, ...} with the verbs of rig.py and quit, hold_outputs {"on"}, stall {"ms"}.
+  and {"event": ...}; it says {"do": verb, ...} with the verbs of rig.py and quit, hold_outputs {"on"}, exception,
+  stall {"ms"}.
 
 Times in facts are ms since this process began ("now_ms"); "unix_s" tells when that was.
 """
@@ -27,7 +28,7 @@ import can
 
 from hw_tests.bench.frame import Frame
 from hw_tests.bench.lines import Lines
-from hw_tests.bench.pins_link import PinsLink
+from hw_tests.bench.pins_link import FAIL, PinsLink
 from hw_tests.bench.rig import Rig, parameters
 
 LOOP_s = 0.001
@@ -131,6 +132,7 @@ class Process:
         self._zero_s = time.monotonic()
         self._unix_s = time.time()
         self._sample_ms = self._link_ms = self._fact_ms = 0
+        self._flags = 0  # of the next sample
         self._was_connected = False
         self._seen: dict[str, Any] = {}
 
@@ -154,7 +156,8 @@ class Process:
         if now_ms >= self._sample_ms:
             self._sample_ms = now_ms + SAMPLE_ms
             if not rig.pins.frozen:
-                self.pins.send(now_ms, rig.pins.sample())
+                self.pins.send(now_ms, rig.pins.sample(), self._flags)
+                self._flags = 0
         if now_ms >= self._link_ms:
             self._link_ms = now_ms + LINK_ms
             self.vehicle.exchange(rig)
@@ -205,6 +208,8 @@ class Process:
             self.running = False
         elif verb == "hold_outputs":
             self.hold_outputs = bool(message.get("on", True))
+        elif verb == "exception":  # in the firmware's tick
+            self._flags = FAIL
         elif verb == "stall":  # for a test of the others: physics stand still, then catch up
             time.sleep(min(5.0, message.get("ms", 0) / 1000))
         else:
