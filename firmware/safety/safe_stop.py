@@ -25,8 +25,10 @@ def safe_stop(io, converter_can, gate, ticks_ms, sleep_ms):
     _hold(io, gate, held, ticks_ms, sleep_ms, _SETTLE_ms, _is_open)
     _tell(converter_can, gate, ticks_ms)
     _hold(io, gate, held | OUT_BLEED, ticks_ms, sleep_ms, _BLEED_ms, _is_low)
-    low = gate.sensed.fresh and _is_low(gate.sensed)
-    _hold(io, gate, 0 if low else held & OUT_LOCK, ticks_ms, sleep_ms, 0, _is_low)
+    held &= OUT_LOCK
+    _hold(io, gate, held, ticks_ms, sleep_ms, 0, _is_low)
+    if gate.sensed.fresh and _is_low(gate.sensed):
+        _hold(io, gate, 0, ticks_ms, sleep_ms, 0, _is_low)
 
 
 def _tell(can, gate, ticks_ms):

@@ -1,18 +1,452 @@
-# The gate as a whole: what a healthy session sends leaves, everything else does not.
-from host_tests.unit.safety_rig import Rig
+# The gate as a whole: what a healthy session sends leaves, what does not fit does not. Runs on CPython and MicroPython.
+from firmware import faults
+from firmware.signals import OUT_AUX, OUT_BLEED, OUT_CONTACTOR, OUT_ENABLE, OUT_LOCK
+from firmware.units import UNKNOWN
+from host_tests.unit.safety_rig import (
+    IDLE_OUTPUTS,
+    INVERTER,
+    OFF,
+    ON,
+    READ,
+    RECTIFIER,
+    RUN_OUTPUTS,
+    Rig,
+    amps,
+    ccs,
+    command,
+    cutoff,
+    raw_A,
+    u16,
+    volts,
+)
+
+CCS, CCD, CRO, CML, CMLP = 0x1812F456, 0x1832F456, 0x100AF456, 0x1808F456, 0x1831F456
 
 
+def healthy(rig):
+    assert (rig.gate.refused, rig.gate.trip, rig.gate.off_needed) == (0, 0, 0), (rig.gate.refused_id, rig.gate.trip)
+    return rig
+
+
+# --- healthy sessions ---
 def test_a_session_that_charges_is_never_refused():
     rig = Rig().charging()
     rig.tick(100)
     assert rig.current_A == 30
-    assert rig.gate.refused == 0
-    assert rig.gate.trip == 0
+    healthy(rig)
 
 
 def test_a_session_that_discharges_is_never_refused():
-    rig = Rig().discharging()
+    for now in (1000, 0x3FFFFFFF - 6000):
+        rig = Rig(now=now).discharging()
+        rig.tick(100)
+        assert rig.current_A == -30
+        healthy(rig)
+
+
+def test_a_normal_stop_is_never_refused():
+    rig = Rig().charging(50)
+    del rig.tells[CCS]
+    assert rig.to_car(0x101AF456, bytes((4, 0, 0xF0, 0xF0)))
+    current_A = 50
+    while current_A > 0:  # 100 A/s, begun 100 ms late
+        if rig.now % 100 == 0 or current_A < 49:
+            current_A -= 1
+        rig.tick()
+        assert rig.send(amps(current_A))
+    assert rig.send(OFF)
+    rig.tick(5)
+    rig.asked = OUT_LOCK | OUT_AUX
+    rig.tick(5)
+    assert not rig.contactor
+    rig.asked = OUT_LOCK | OUT_AUX | OUT_BLEED
+    rig.battery_V = 0
+    rig.tick(40)
+    rig.asked = OUT_LOCK
+    rig.tick()
+    rig.asked = 0
+    rig.tick()
+    assert rig.outputs == 0
+    healthy(rig)
+    assert (rig.gate.openings, rig.gate.opened_under_load) == (1, 0)
+
+
+def test_a_limit_that_falls_is_followed_at_20_A_s():
+    rig = Rig().charging(55)
+    rig.demand(10)
+    rig.tick(25)
+    current_A = 55
+    while current_A > 10:
+        rig.tick()
+        current_A -= 0.2
+        assert rig.send(amps(current_A))
     rig.tick(100)
-    assert rig.current_A == -30
-    assert rig.gate.refused == 0
-    assert rig.gate.trip == 0
+    healthy(rig)
+
+
+def test_below_its_limit_the_current_moves_freely_while_the_limit_falls():
+    rig = Rig().charging(20)
+    rig.demand(30)
+    rig.tick(4)
+    assert rig.gate.allowed_dA > 300
+    assert rig.send(amps(25)) and rig.send(amps(24)) and rig.send(amps(30))
+    assert not rig.send(amps(30.2))
+
+
+# --- before anything ---
+def test_the_first_frame_after_a_reset_is_off():
+    rig = Rig()
+    for data in (ON, RECTIFIER, INVERTER, volts(0), volts(400), cutoff(300), amps(1), command(0x1122, 0xA0)):
+        assert not rig.send(data)
+    assert not rig.send(command(0x1110, 0), READ)
+    assert rig.gate.refused == 9
+    assert rig.send(amps(0))
+    assert rig.send(OFF)
+    assert rig.send(command(0x1110, 0), READ)
+    assert rig.gate.refused == 9
+
+
+def test_after_construction_no_output_is_energised():
+    rig = Rig()
+    for mask in (OUT_CONTACTOR, OUT_ENABLE, OUT_AUX, RUN_OUTPUTS):
+        assert rig.gate.vet_outputs(mask, rig.now) & (OUT_CONTACTOR | OUT_ENABLE | OUT_AUX) == 0
+    gate = Rig().gate
+    assert (gate.limit_dA, gate.allowed_dA, gate.discharge_ok, gate.floor_permille) == (0, 0, 0, 1000)
+    assert (gate.trip, gate.off_needed, gate.soc_low_permille, gate.why, gate.openings, gate.opened_under_load) == (
+        0, 0, 0, 2, 0, 0,
+    )  # fmt: skip
+
+
+def test_zero_and_off_leave_in_every_state():
+    for rig in (Rig(), Rig().plug(), Rig().charging(), Rig().discharging()):
+        for spoil in ("", "estop", "stale", "cc1", "silent"):
+            rig.estop = 1 if spoil == "estop" else 0
+            rig.sampling = spoil != "stale"
+            rig.cc1_mV = 12000 if spoil == "cc1" else 4000
+            rig.reports = spoil != "silent"
+            for _ in range(30):
+                rig.tick()
+                assert rig.gate.vet_converter(0x02A43FF0, 1, OFF, rig.now)
+                assert rig.gate.vet_converter(0x02E400F0, 1, amps(0), rig.now)
+
+
+def test_what_was_refused_is_counted_and_named():
+    rig = Rig()
+    assert not rig.send(ON)
+    assert (rig.gate.refused, rig.gate.refused_id) == (1, 0x02A43FF0)
+    assert not rig.to_car(0x12345, bytes(8))
+    assert (rig.gate.refused, rig.gate.refused_id) == (2, 0x12345)
+    rig.asked = OUT_CONTACTOR
+    rig.tick(5)
+    assert (rig.gate.refused, rig.gate.refused_id) == (3, OUT_CONTACTOR)  # once, not each tick
+    rig.asked = OUT_CONTACTOR | OUT_ENABLE
+    rig.tick(5)
+    assert rig.gate.refused == 4
+    rig.asked = OUT_CONTACTOR
+    rig.tick(5)
+    assert rig.gate.refused == 4
+    rig.asked = 0
+    rig.tick()
+    rig.asked = OUT_CONTACTOR
+    rig.tick()
+    assert rig.gate.refused == 5
+
+
+# --- the mode ---
+def idle():
+    rig = Rig().plug()
+    rig.asked = IDLE_OUTPUTS
+    return rig.tick(12)
+
+
+def test_the_mode_changes_only_with_off_reported_and_no_current():
+    assert idle().send(RECTIFIER)
+    rig = idle()
+    rig.gate.converter.off = 0
+    assert not rig.send(RECTIFIER)
+    rig = idle()
+    rig.gate.converter.on_left = 1
+    assert not rig.send(RECTIFIER)
+    rig = idle()
+    rig.gate.sensed.fresh = 0
+    assert not rig.send(RECTIFIER)
+    for current_A, leaves in ((-1, False), (-0.9, True), (0.9, True), (1, False)):
+        rig = idle()
+        rig.stray_A = current_A
+        rig.tick()
+        assert rig.send(RECTIFIER) == leaves
+        assert rig.send(command(0x1126, 0xA0)) == leaves
+
+
+def test_the_mode_that_is_may_be_said_again():
+    rig = Rig().charging(30)
+    assert rig.send(RECTIFIER)
+    assert not rig.send(INVERTER)
+    assert not rig.send(command(0x1126, 0xA0))
+    assert rig.gate.converter.direction == 1
+
+
+def test_a_plain_car_never_sees_an_inverter():
+    rig = Rig(v112=0).charging(0, discharge=False)
+    rig.stop_flow()
+    rig.tick(10)
+    assert not rig.send(INVERTER)
+    assert rig.send(RECTIFIER)
+
+
+# --- on ---
+def prepared(mode=RECTIFIER):
+    rig = Rig().charging(0)
+    rig.stop_flow()
+    rig.tick(11)
+    rig.send(mode)
+    rig.tick(11)
+    return rig
+
+
+def test_on_needs_set_points_that_left():
+    rig = idle()
+    rig.send(RECTIFIER)
+    rig.tick(11)
+    assert not rig.send(ON)
+    rig.send(amps(0))
+    assert not rig.send(ON)
+    rig.send(volts(375))
+    assert rig.send(ON)
+    rig = idle()
+    rig.send(RECTIFIER)
+    rig.tick(11)
+    rig.send(volts(375))
+    rig.gate.converter.current_left_dA = UNKNOWN
+    assert not rig.send(ON)
+
+
+def test_on_needs_set_points_that_fit():
+    rig = prepared()
+    rig.gate.converter.current_left_dA = 551
+    assert not rig.send(ON)
+    rig.gate.converter.current_left_dA = 550
+    assert rig.send(ON)
+    rig = prepared()
+    rig.gate.converter.voltage_left_dV = 4201
+    assert not rig.send(ON)
+    rig.gate.converter.voltage_left_dV = 4200
+    assert rig.send(ON)
+
+
+def test_on_needs_a_direction_a_plug_and_no_fault():
+    for spoil in (
+        lambda gate: setattr(gate.converter, "direction", 0),
+        lambda gate: setattr(gate.sensed, "plugged", 0),
+        lambda gate: setattr(gate.sensed, "stale", 1),
+        lambda gate: setattr(gate.sequence, "shut", 1),
+        lambda gate: setattr(gate, "trip", 25),
+    ):
+        rig = prepared()
+        spoil(rig.gate)
+        assert not rig.send(ON)
+    # said again in an orderly stop it does no harm
+    rig = Rig().charging(0)
+    rig.gate.trip = faults.F_VOLTAGE_DISAGREES
+    assert rig.send(ON)
+
+
+def test_on_as_an_inverter_needs_the_offer_the_contacts_and_the_cut_off():
+    def inverter():
+        rig = prepared(INVERTER)
+        assert rig.gate.converter.direction == -1
+        return rig
+
+    assert inverter().send(ON)
+    rig = inverter()
+    rig.gate.sensed.contactor = 0
+    assert not rig.send(ON)
+    rig = inverter()
+    rig.gate.car._parameters = 0
+    assert not rig.send(ON)
+    rig = inverter()
+    assert rig.send(cutoff(319.9)) and not rig.send(ON)
+    assert rig.send(cutoff(320)) and rig.send(ON)
+
+
+# --- volts ---
+def test_volts_stay_below_what_car_and_board_stand():
+    rig = idle()
+    assert rig.send(volts(750)) and not rig.send(volts(750.1))
+    rig.hear(0x182756F4, u16(4300))
+    assert rig.send(volts(430)) and not rig.send(volts(430.001))
+    rig.hear(0x182756F4, u16(9000))
+    assert rig.send(volts(750)) and not rig.send(volts(750.1))
+
+
+# --- amperes ---
+def test_with_open_contactors_5_A_charge_the_cables():
+    rig = idle()
+    rig.send(RECTIFIER)
+    assert not rig.send(amps(1))
+    rig.tick(11)
+    assert rig.send(amps(5)) and not rig.send(amps(5.1))
+    rig = Rig().charging(0)
+    rig.stop_flow()
+    rig.gate.car.insulating = 1
+    rig.start()
+    assert rig.send(amps(5)) and not rig.send(amps(5.1))
+    rig = prepared(INVERTER)
+    rig.gate.car.insulating = 1
+    assert not rig.send(amps(1))
+    rig = prepared(INVERTER)
+    rig.gate.sensed.contactor = 0
+    assert not rig.send(amps(1))
+
+
+def test_what_may_flow_needs_every_fact():
+    for spoil in (
+        lambda rig: setattr(rig.gate.converter, "direction", 0),
+        lambda rig: setattr(rig.gate, "trip", 25),
+        lambda rig: setattr(rig.gate.sequence, "shut", 1),
+        lambda rig: setattr(rig.gate.sensed, "fresh", 0),
+        lambda rig: setattr(rig.gate.sensed, "plugged", 0),
+        lambda rig: rig.demand(0),
+    ):
+        rig = Rig().charging(0)
+        assert rig.gate._may_flow_dA() == 550
+        spoil(rig)
+        rig._car()
+        assert rig.gate._may_flow_dA() == 0
+
+
+def test_the_board_bounds_what_the_car_would_take():
+    rig = Rig().charging(0, charge_A=100)
+    rig.demand(100)
+    rig.to_car(CML, u16(7500, 1500, raw_A(60), 4000))
+    rig.tick(2)
+    rig.gate.car._charge_told_dA = 1000
+    assert rig.gate._may_flow_dA() == 600
+
+
+def test_a_discharge_ends_at_the_floor():
+    rig = Rig(floor_permille=500).discharging(30)
+    assert rig.gate.discharge_ok == 1 and rig.gate.why == 0
+    rig.gate.raise_floor(1, 600)
+    rig.tick(12)
+    assert (rig.gate.discharge_ok, rig.gate.why, rig.gate.limit_dA, rig.gate.floor_permille) == (0, 5, 0, 600)
+    assert not rig.send(amps(31))
+    assert rig.send(amps(30))  # it may ramp down
+    rig.gate.raise_floor(1, UNKNOWN)
+    rig.gate.ratchet(700)
+    rig.tick(12)
+    assert rig.gate.floor_permille == 700
+    assert rig.gate.soc_low_permille == rig.gate.soc.low_permille > 500
+
+
+# --- a limit that falls ---
+def test_the_way_down_is_the_slowest_healthy_ramp():
+    for ready, slope_dA in ((1, 4), (0, 18)):
+        rig = Rig().charging(50)
+        gate = rig.gate
+        rig.demand(10)
+        if not ready:
+            rig.hear(0x101956F4, bytes(4))
+        limit_dA = 100 if ready else 0
+        while gate.limit_dA != limit_dA:
+            rig.tick()
+        for _ in range(28):
+            rig.tick()
+            assert gate.allowed_dA == 550
+        rig.tick(2)
+        fell = []
+        for _ in range(10):
+            before = gate.allowed_dA
+            rig.tick(2)
+            fell.append(before - gate.allowed_dA)
+        assert fell == [slope_dA] * 10
+    rig = Rig().charging(50)
+    rig.demand(54.9)
+    rig.tick(40)
+    assert rig.gate.allowed_dA == 549 and rig.gate._falling == 0
+
+
+def test_off_ends_the_way_down():
+    rig = Rig().charging(50)
+    rig.stop_flow()
+    assert rig.gate.allowed_dA == 0
+
+
+def test_a_set_point_that_nobody_lowers_ends_in_off():
+    rig = Rig().charging(55)
+    rig.demand(10)
+    waited = 0
+    while not rig.gate.trip:
+        rig.tick()
+        waited += 10
+        assert waited < 2000
+    assert rig.gate.trip == faults.F_OVER_CURRENT and rig.gate.off_needed
+    assert 800 <= waited <= 880  # grace 300, overdue 500
+    rig = Rig().charging(55)
+    rig.demand(10)
+    rig.tick(60)
+    assert rig.gate._excess == 1
+    rig.demand(55)
+    rig.tick(30)
+    assert rig.gate._excess == 0
+    healthy(rig)
+
+
+def test_at_its_limit_a_set_point_is_not_overdue():
+    rig = Rig().charging(55)
+    rig.tick(200)
+    healthy(rig)
+
+
+# --- to the car ---
+def test_contactors_closed_is_said_only_when_they_are():
+    def say(**spoil):
+        rig = Rig().charging(0)
+        for name in spoil:
+            thing = rig.gate.sequence if name == "shut" else rig.gate if name == "trip" else rig.gate.sensed
+            setattr(thing, name, spoil[name])
+        return rig.to_car(CRO, b"\xaa")
+
+    assert say()
+    assert not say(contactor=0)
+    assert not say(fresh=0)
+    assert not say(plugged=0)
+    assert not say(shut=1)
+    assert not say(trip=25)
+    for link_dV, leaves in ((3699, 0), (3700, 1), (3900, 1), (3901, 0)):
+        assert say(link_dV=link_dV, inlet_dV=3800) == leaves
+
+
+def test_permission_is_said_only_when_it_is_true():
+    def say(permission, spoil=lambda rig: None):
+        rig = Rig().discharging(0)
+        spoil(rig)
+        return bool(rig.to_car(CCS, ccs(permission)))
+
+    for permission in (0, 1, 2):
+        assert say(permission)
+    assert not say(3)
+    assert not say(2, lambda rig: setattr(rig.gate.car, "_parameters", 0))
+    assert say(1, lambda rig: setattr(rig.gate.car, "_parameters", 0))
+    for name, thing, value in (
+        ("ready", "car", 0),
+        ("contactor", "sensed", 0),
+        ("plugged", "sensed", 0),
+        ("shut", "sequence", 1),
+    ):
+        for permission in (1, 2):
+            assert not say(permission, lambda rig, n=name, t=thing, v=value: setattr(getattr(rig.gate, t), n, v))
+
+
+def test_the_turn_is_said_only_to_a_car_that_offered():
+    assert Rig().charging(0).to_car(CCD, b"\x01")
+    assert Rig().charging(0).to_car(CCD, b"\x00")
+    rig = Rig().plug()
+    assert not rig.to_car(CCD, b"\x01")
+    assert rig.to_car(CCD, b"\x00")
+
+
+def test_no_promise_beyond_the_board():
+    for can_id, sign in ((CML, 1), (CMLP, -1)):
+        for dV, current_A, leaves in ((7500, 60, 1), (7501, 60, 0), (7500, 60.1, 0), (0, 0, 1), (7500, -0.1, 0)):
+            assert Rig().to_car(can_id, u16(dV, 0, raw_A(current_A * sign), 0)) == leaves
