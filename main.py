@@ -89,6 +89,14 @@ def run_lockstep(fw, serving):
             serving.step(io.now_ms)
 
 
+def clocks(hardware):
+    # Wall time and ticks for the services. In lockstep the bench owns both.
+    if not hardware.lockstep:
+        return time.time, time.ticks_ms
+    io, wall_s = hardware.io, hardware.wall_s
+    return lambda: wall_s + io.now_ms // 1000, lambda: io.now_ms
+
+
 def serve(serving):
     # What a board is flashed with decides what runs here; the stack is set before the thread starts.
     _thread.stack_size(SERVICES_STACK_B)
@@ -101,7 +109,8 @@ def run():
     config = load(CONFIG_FILE)
     fw = assemble(board, config, hardware.io, hardware.car_can, hardware.converter_can, hardware.rtc)
     fw.station.control.now[K_RESET_CAUSE] = hardware.reset_cause
-    serving = services.build(fw, config, time.time, time.ticks_ms, socket, print)
+    read_s, ticks_ms = clocks(hardware)
+    serving = services.build(fw, config, read_s, ticks_ms, socket, print)
     gc.collect()
     print("ready", config.hash)
     if hardware.lockstep:

@@ -1,6 +1,7 @@
 # The wires of a board that stands on the bench: pins and two CAN buses as sockets on this machine. Where they are is
 # told by `bench.json` in the current directory: {"io": port, "car": port, "converter": port, "lockstep": 0 or 1,
-# "retained": file, "reset_cause": number, "year": epoch}. On a board lib/ has real drivers in their place.
+# "retained": file, "reset_cause": number, "wall_s": Unix time at 0 ms of lockstep}. On a board lib/ has real drivers
+# in their place.
 import json
 import socket
 
@@ -20,6 +21,7 @@ class Wires:
         self.rtc = RetainedFile(where.get("retained", "retained.bin"))
         self.lockstep = where.get("lockstep", 0)
         self.reset_cause = where.get("reset_cause", 0)
+        self.wall_s = where.get("wall_s", 0)
 
 
 def connect(car_bit_s, converter_bit_s, path="bench.json"):

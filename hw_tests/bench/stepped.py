@@ -1,7 +1,7 @@
 """Plays a scenario in the stepped world: as fast as this computer can, and the same every time."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from hw_tests.bench.frame import Frame
 from hw_tests.bench.play import Outside, Play
@@ -40,15 +40,40 @@ class MqttTap:
         log.clear()
 
 
-def run(scenario: Scenario, folder: Path | None = None, view: View | None = None, **how: Any) -> dict[str, Any]:
-    """The summary of one run; files into `folder` if given. `how`: see StepWorld."""
+class World(Protocol):
+    """What a scenario is played in: StepWorld or LockstepWorld."""
+
+    around: Surroundings
+    log: list[str]
+
+    @property
+    def now_ms(self) -> int: ...
+
+    def wall_s(self) -> float: ...
+
+    def tick(self) -> None: ...
+
+    def act(self, verb: str, args: dict[str, Any]) -> None: ...
+
+    def facts(self) -> dict[str, Any]: ...
+
+    def about(self) -> dict[str, Any]: ...
+
+
+def parameters(scenario: Scenario) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Of the car, of what is around the board, of the firmware."""
     plant = {"soc_permille": scenario.car.get("soc_permille", 500), **scenario.converter, **scenario.plant}
     car = {name: value for name, value in scenario.car.items() if name != "soc_permille"}
-    world = StepWorld(car, plant, scenario.station, **how)
+    return car, plant, dict(scenario.station)
+
+
+def run(scenario: Scenario, folder: Path | None = None, view: View | None = None, **how: Any) -> dict[str, Any]:
+    """The summary of one run; files into `folder` if given. `how`: see StepWorld."""
+    world = StepWorld(*parameters(scenario), **how)
     return play(scenario, world, folder, view)
 
 
-def play(scenario: Scenario, world: StepWorld, folder: Path | None = None, view: View | None = None) -> dict[str, Any]:
+def play(scenario: Scenario, world: World, folder: Path | None = None, view: View | None = None) -> dict[str, Any]:
     """The same in a world that is already there."""
     around = world.around
     tap = MqttTap(around)
@@ -70,3 +95,14 @@ def play(scenario: Scenario, world: StepWorld, folder: Path | None = None, view:
 
 def _keep(run: Play, bus: str, end_us: int, frame: Frame) -> None:
     run.record.frame(end_us / 1e6, bus, frame)
+
+
+def run_lockstep(scenario: Scenario, folder: Path, files: bool = False, heap: str = "160k") -> dict[str, Any]:
+    """The summary of one run with the firmware in MicroPython; its own files go to `folder`."""
+    from hw_tests.bench.lockstep import LockstepWorld
+
+    world = LockstepWorld(*parameters(scenario), folder, heap=heap)
+    try:
+        return play(scenario, world, folder if files else None)
+    finally:
+        world.close()
