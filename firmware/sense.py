@@ -24,7 +24,7 @@ _STALE_ms = const(200)  # the gate stops sooner; this keeps an old number from b
 # GB/T 18487.1-2015 Annex B, facts 1.5: 4 V at detection point 1 means inserted and latched.
 _CC1_LOW_mV = const(3200)
 _CC1_HIGH_mV = const(4800)
-_LOST_ms = const(20)
+_LOST_ms = const(15)  # the second sample outside, also when a tick comes a little early: at most 20 ms
 _GAINED_ms = const(200)
 
 
