@@ -6,7 +6,7 @@ from firmware.contract import OFF
 from firmware.faults import F_BLEED, F_CAR_CONTACTOR_WELDED, F_CONTACTOR_FEEDBACK, F_CONTACTOR_WELDED, F_CONVERTER_OFF
 from firmware.signals import OUT_BLEED, OUT_CONTACTOR, OUT_ENABLE
 from firmware.station import V_ON, S_CURRENT_dA, S_INLET_dV, S_LINK_dV
-from firmware.units import TICKS_MASK
+from firmware.units import TICKS_MASK, UNKNOWN
 
 _RAMP = const(0)
 _WAIT = const(1)
@@ -28,7 +28,7 @@ class Off:
     def __init__(self, stage):
         self._stage = stage
         self._state = _BLEED  # after a reset: contactors are open, the link may hold a charge
-        self._since = 0
+        self._since = UNKNOWN  # the first step's time
         self._told = 0
         self._left = 0  # of the ramp, in dA ms
         self._off_ms = _OFF_ms + 2 * stage.config["converter_reaction_ms"]
@@ -120,6 +120,8 @@ class Off:
             stage.relays &= ~OUT_BLEED
             self._go(_REST, now)
             return
+        if self._since == UNKNOWN:
+            self._since = now
         # Never onto a closed contactor: a battery may hang behind it.
         if reached.open and (not self._told or now & _AGAIN_ms < 1000):
             stage.relays |= OUT_BLEED
