@@ -40,10 +40,11 @@ class Off:
         self._left = 0
         self.open = 0
         self._stage.relays &= ~OUT_BLEED
-        # With the contactors open nothing has to be ramped.
-        self._state = _RAMP if self._stage.relays & OUT_CONTACTOR else _WAIT
-        if self._state == _WAIT:
+        # With the contactors open, or no current ordered, nothing has to be ramped.
+        self._state = _RAMP
+        if not (self._stage.relays & OUT_CONTACTOR and self._stage.order.current_dA):
             self._stage.release()
+            self._state = _WAIT
 
     def at_once(self, now):
         # Called every tick of an emergency. Zero and OFF leave in this tick, before anything else.

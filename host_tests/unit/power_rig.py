@@ -200,8 +200,8 @@ class Power:
     def to_run(self, direction=CHARGE, pack_dV=3800):
         """Through MATCH into RUN, the car's contactors closed and the direction confirmed."""
         want = self.want
-        self.pack_dV = pack_dV
         self.until(lambda: self.stage.reached.done)
+        self.pack_dV = pack_dV
         want.mode, want.voltage_dV, want.deadline_ms = 2, pack_dV, 20000
         self.until(lambda: self.stage.reached.mode == 2 and self.stage.reached.done)
         want.mode, want.direction = 3, direction

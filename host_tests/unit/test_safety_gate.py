@@ -450,3 +450,12 @@ def test_no_promise_beyond_the_board():
     for can_id, sign in ((CML, 1), (CMLP, -1)):
         for dV, current_A, leaves in ((7500, 60, 1), (7501, 60, 0), (7500, 60.1, 0), (0, 0, 1), (7500, -0.1, 0)):
             assert Rig().to_car(can_id, u16(dV, 0, raw_A(current_A * sign), 0)) == leaves
+
+
+def test_facts_of_this_tick_count_in_this_tick():
+    rig = idle()
+    rig.send(RECTIFIER)
+    rig.reply(0x1111, 0)
+    assert rig.gate.allowed_dA == 0
+    assert rig.send(amps(5)) and rig.send(volts(375)) and rig.send(ON)
+    assert (rig.gate.limit_dA, rig.gate.allowed_dA) == (50, 50)
