@@ -109,7 +109,7 @@ FROM_CHARGER = (
     ("CCS", 8, "ccs", (5406, 29, 0, 1), "1E 15 83 0F 00 00 FD FF", "log"),
     ("CCS", 7, "ccs", (5406, 29, 0, 0), "1E 15 83 0F 00 00 FC", "log: 7 bytes; pause"),
     ("CCS", 8, "ccs", (3700, -200, 61, 2), "74 0E 68 10 3D 00 FE FF", "1.8a: discharge 20 A"),
-    ("CCS", 8, "ccs", (-5, 9000, 70000, 1), "00 00 00 00 FF FF FD FF", "table: never beyond the range"),
+    ("CCS", 8, "ccs", (-5, 9000, 65535, 1), "00 00 00 00 FF FF FD FF", "table: never beyond the range"),
     ("CST", 4, "cst", (0x04, 0, 0, 0), "04 00 F0 F0", "log: manual stop"),
     ("CST", 4, "cst", (0x40, 0, 0, 0), "40 00 F0 F0", "table: answer to BST"),
     ("CST", 4, "cst", (0x10, 0x04, 0, 0), "10 04 F0 F0", "table: connector"),

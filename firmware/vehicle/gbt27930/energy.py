@@ -30,7 +30,6 @@ from firmware.vehicle.gbt27930 import stops
 from firmware.vehicle.gbt27930.frames import BCL, BCS, BSM, CEM_BCS, MODE_DISCHARGE, ccs
 from firmware.vehicle.gbt27930.outbox import CCD, CCS, O_CCD, O_CCS
 
-CCS_DUE = CCS
 _BCL = const(1 << 0)
 _BCS = const(1 << 1)
 _BSM = const(1 << 2)
@@ -38,9 +37,12 @@ _BCSP = const(1 << 11)
 _NEWS = const(1 << 0 | 1 << 1 | 1 << 2 | 1 << 11)
 _PAUSE = const(1)  # s.waits: the car does not permit
 _TURN = const(2)  # the car has not confirmed the direction it was told
+_CHECK_ms = const(100)
+_QUIET_ms = const(800)  # silence of BCL from which every tick counts
 _MINUTE_ms = const(60000)
 _Wh_mJ = const(3600000)
-_STEP_MAX_ms = const(200)  # of energy between two CCS; bounds the product
+_ACCOUNT_ms = const(200)
+_ACCOUNT_MAX_ms = const(1000)  # bounds the product: 100 kW s in mJ
 
 
 def begin(s, now):
@@ -50,6 +52,7 @@ def begin(s, now):
     want.voltage_dV = t.pack_max_dV
     want.voltage_min_dV = t.pack_min_dV if t.pack_min_dV > 0 else 0
     s.seen &= ~_BSM
+    s.unsteady = 1
     _limits(s)
     _status(s)
 
@@ -66,10 +69,12 @@ def offer(s):
 
 
 def energy(s, now, reached):
-    at, seen, settings = s.at, s.seen, s.settings
-    if (now - at[BCL]) & TICKS_MASK >= settings.bcl_ms:
+    seen = s.seen
+    silent_ms = (now - s.at[BCL]) & TICKS_MASK
+    if silent_ms >= s.settings.bcl_ms:
         return stops.silent(s, now)
-    if (now - at[BCS]) & TICKS_MASK >= settings.bcs_ms:
+    s.check_at = (now + _CHECK_ms) & TICKS_MASK if silent_ms < _QUIET_ms else now
+    if (now - s.at[BCS]) & TICKS_MASK >= s.settings.bcs_ms:
         return stops.again(s, CEM_BCS, now)
     if reached.fault:
         return stops.failed(s, reached.fault, now)
@@ -140,19 +145,18 @@ def withdraw(s):
 
 
 def _steer(s, now, reached):
-    want, ours = s.want, s.direction
     if s.v112 and _turn(s, now, reached):
         return
+    ours = s.direction
     permission = s.permission
     mode = s.told.mode
-    stale = (now - s.at[BSM]) & TICKS_MASK >= s.settings.bsm_ms
-    if permission <= 0 or stale:
+    if permission <= 0 or (now - s.at[BSM]) & TICKS_MASK >= s.settings.bsm_ms:
         _wait(s, _PAUSE, now)
     elif (mode == MODE_DISCHARGE) != (ours == DISCHARGE) or not mode or (permission == 2) != (ours == DISCHARGE):
         _wait(s, _TURN if s.v112 else _PAUSE, now)
-    elif want.direction != ours or s.waits:
-        s.waits = 0
-        want.direction = ours
+    elif s.unsteady:
+        s.unsteady = s.waits = 0
+        s.want.direction = ours
         s.car[C_PAUSED] = 0
         s.car[C_PHASE] = PH_CHARGE if ours == CHARGE else PH_DISCHARGE
 
@@ -170,6 +174,7 @@ def _turn(s, now, reached):
     elif asked != DISCHARGE or not may or s.permission <= 0:
         return 0
     s.want.direction = NEITHER
+    s.unsteady = 1
     s.waits = 0
     if not may:
         s.out.only(CCS, now)  # the gate lets no word of discharge out any more
@@ -185,6 +190,7 @@ def _turn(s, now, reached):
 
 def _wait(s, kind, now):
     s.want.direction = NEITHER
+    s.unsteady = 1
     if s.waits != kind:
         s.waits = kind
         s.waits_at = now
@@ -213,31 +219,34 @@ def _wait(s, kind, now):
 
 
 def tell(s, now):
-    # CCS, just before it leaves; and the account of the session.
-    sense = s.sense
-    voltage_dV, current_dA = sense[S_INLET_dV], sense[S_CURRENT_dA]
+    # CCS, just before it leaves.
+    voltage_dV, current_dA = s.sense[S_INLET_dV], s.sense[S_CURRENT_dA]
     if voltage_dV == UNKNOWN or current_dA == UNKNOWN:
         voltage_dV = current_dA = 0
+    if (now - s.told_at) & TICKS_MASK >= _ACCOUNT_ms:
+        _account(s, voltage_dV * current_dA // 100, now)
+    permission = 1
+    if s.direction == DISCHARGE:
+        permission = 2 if s.car[C_GATE_DISCHARGE_OK] == 1 else 0
+    if s.unsteady:
+        if s.waits == _PAUSE:
+            if s.permission != UNKNOWN:  # before the first BSM: ready
+                permission = s.settings.pause_permission and permission
+        elif not s.settings.turn_permission:
+            permission = 0
+    ccs(s.out.frames[O_CCS].data, voltage_dV, current_dA, s.minutes, permission)
+
+
+def _account(s, power_W, now):
+    # For CSD: energy into the car, and whole minutes.
     ms = (now - s.told_at) & TICKS_MASK
     s.told_at = now
-    s.carry_mJ += voltage_dV * current_dA // 100 * (ms if ms < _STEP_MAX_ms else _STEP_MAX_ms)
-    if s.carry_mJ >= _Wh_mJ:
-        s.carry_mJ -= _Wh_mJ
-        s.charged_Wh += 1
-    elif s.carry_mJ <= -_Wh_mJ:
-        s.carry_mJ += _Wh_mJ
-        s.discharged_Wh += 1
+    if power_W > 0:
+        carry_mJ = s.carry_mJ + power_W * (ms if ms < _ACCOUNT_MAX_ms else _ACCOUNT_MAX_ms)
+        s.charged_Wh += carry_mJ // _Wh_mJ
+        s.carry_mJ = carry_mJ % _Wh_mJ
     if (now - s.minute_at) & TICKS_MASK >= _MINUTE_ms:
         s.minute_at = (s.minute_at + _MINUTE_ms) & TICKS_MASK
-        s.minutes += 1
+        s.minutes = min(s.minutes + 1, 0xFFFF)
         if s.minutes >= s.settings.tries_back_min:
             s.tries = 0
-    permission = 1 if s.direction == CHARGE else 2
-    if s.waits == _PAUSE:
-        if s.permission != UNKNOWN:  # before the first BSM: ready
-            permission = s.settings.pause_permission and permission
-    elif s.want.direction == NEITHER and not s.settings.turn_permission:
-        permission = 0
-    if permission == 2 and s.car[C_GATE_DISCHARGE_OK] != 1:
-        permission = 0
-    ccs(s.out.frames[O_CCS].data, voltage_dV, current_dA, s.minutes, permission)

@@ -45,7 +45,7 @@ IDS = {
     0x1C3456F4: BCSP,
 }
 # Least length of each, by number; longer ones are read as far as known (facts 1.10).
-LENGTHS = bytes((5, 9, 7, 2, 41, 13, 1, 4, 7, 4, 7, 8, 28, 1, 1, 1, 8, 2))
+LENGTHS = bytes((5, 9, 7, 2, 41, 13, 1, 4, 7, 4, 7, 8, 28, 1, 1, 1, 8, 8))
 # Messages that come by the transport protocol: PDU format (middle byte of the PGN) to number.
 LONG = {0x02: BRM, 0x06: BCP, 0x11: BCS, 0x15: BMV, 0x16: BMT, 0x17: BSP, 0x29: BDC}
 
@@ -223,9 +223,16 @@ def cml(d, max_dV, min_dV, max_dA, min_dA):
 
 
 def ccs(d, voltage_dV, current_dA, elapsed_min, permission):
-    _put(d, 0, voltage_dV)
-    _put_dA(d, 2, current_dA)
-    _put(d, 4, elapsed_min)
+    # Every 50 ms: no calls.
+    raw = _ZERO - current_dA
+    raw = 0 if raw < 0 else _RAW_MAX if raw > _RAW_MAX else raw
+    voltage_dV = voltage_dV if voltage_dV > 0 else 0
+    d[0] = voltage_dV & 0xFF
+    d[1] = voltage_dV >> 8
+    d[2] = raw & 0xFF
+    d[3] = raw >> 8
+    d[4] = elapsed_min & 0xFF
+    d[5] = elapsed_min >> 8 & 0xFF
     if len(d) > 6:  # the old frame of 6 bytes cannot say it
         d[6] = 0xFC | permission
 

@@ -201,25 +201,27 @@ def configure(s, now, reached):
 
 
 def precharge(s, now, reached):
-    want = s.want
-    if want.mode == MATCH:
+    if s.want.mode == MATCH:
         if reached.fault:
             stops.failed(s, reached.fault, now)
         elif reached.mode == MATCH and reached.done:
             _closed(s, now)
-        return
-    inlet_dV = s.sense[S_INLET_dV]
-    pack_dV = s.told.pack_dV
-    far_dV = inlet_dV - pack_dV if inlet_dV > pack_dV else pack_dV - inlet_dV
-    waited_ms = (now - s.since) & TICKS_MASK
-    if far_dV * 1000 <= pack_dV * s.settings.inlet_permille and _least_dV(s) <= inlet_dV <= _most_dV(s):
+    elif _inlet_fits(s, s.sense[S_INLET_dV], s.told.pack_dV):
         s.judge_weld = 1
-        want.voltage_dV = inlet_dV
-        want.deadline_ms = s.settings.cro_ms - waited_ms
-        want.mode = MATCH
-    elif waited_ms >= s.settings.inlet_ms:
-        s.faults.set(F_CAR_VOLTAGE_ABSENT, inlet_dV & 0xFFFF, now)
+        s.want.voltage_dV = s.sense[S_INLET_dV]
+        s.want.deadline_ms = s.settings.cro_ms - ((now - s.since) & TICKS_MASK)
+        s.want.mode = MATCH
+    elif (now - s.since) & TICKS_MASK >= s.settings.inlet_ms:
+        s.faults.set(F_CAR_VOLTAGE_ABSENT, s.sense[S_INLET_dV] & 0xFFFF, now)
         stops.end(s, F_CAR_VOLTAGE_ABSENT, 0, now)
+
+
+def _inlet_fits(s, inlet_dV, pack_dV):
+    # The inlet agrees with what the car said of its battery, and with what we can do (facts 1.5).
+    if not _least_dV(s) <= inlet_dV <= _most_dV(s):
+        return 0
+    far_dV = inlet_dV - pack_dV if inlet_dV > pack_dV else pack_dV - inlet_dV
+    return far_dV * 1000 <= pack_dV * s.settings.inlet_permille
 
 
 def _closed(s, now):

@@ -25,6 +25,7 @@ O_CSD = const(13)
 _SLOTS = const(14)
 _CYCLIC = const(2)
 _HALF = const(0x20000000)
+_LONG_ms = const(1000)
 
 CST = const(1 << 2)
 CEM = const(1 << 3)
@@ -63,14 +64,15 @@ class Outbox:
         self._queue = bytearray(_SLOTS)  # due in this tick
         self._due = 0
         self._at = 0
+        self.ccs_due = 0  # 1: CCS leaves in this tick and wants its content
         self.mask = 0
-        self.left = 0  # which have left since they were switched on
+        self.wake = 0  # before this moment nothing is due, but for answers of the transport
 
     def only(self, mask, now):
         # From now on exactly these; what was not sent before is due at once.
         fresh = mask & ~self.mask
         count = 0
-        for slot in range(_CYCLIC, _SLOTS):
+        for slot in range(_SLOTS - 1, _CYCLIC - 1, -1):  # step() takes them from the end
             bit = 1 << slot
             if mask & bit:
                 if fresh & bit:
@@ -78,32 +80,43 @@ class Outbox:
                 self._on[count] = slot
                 count += 1
         self._count = count
-        self.left &= ~fresh & mask
         self.mask = mask
+        self.wake = now
         self._due = self._at = 0
 
     def hurry(self, slot, now):
-        self._next[slot] = now
+        self._next[slot] = self.wake = now
 
+    # MicroPython takes the locals of a call from the heap when they and its stack are more than 11 words, which costs
+    # as much as twenty statements: hence the attributes.
     def step(self, now):
-        # What is due in this tick, as bits.
-        queue, on, at = self._queue, self._on, self._next
-        due = bits = 0
-        answers = self._receiver.due
-        if answers:
-            for slot in range(_CYCLIC):
-                if answers >> slot & 1:
-                    queue[due] = slot
-                    due += 1
-        for i in range(self._count):
-            slot = on[i]
-            if (now - at[slot]) & TICKS_MASK < _HALF:
-                queue[due] = slot
-                due += 1
-                bits |= 1 << slot
-        self._due = due
-        self._at = 0
-        return bits
+        # What is due in this tick. Too dear for every tick: asked when `wake` has come or an answer waits.
+        self._due = self._at = self.ccs_due = 0
+        if self._receiver.due:
+            self._answers()
+        least_ms = _LONG_ms
+        i = self._count
+        while i > 0:
+            i -= 1
+            slot = self._on[i]
+            ms = (self._next[slot] - now) & TICKS_MASK
+            if ms == 0 or ms >= _HALF:
+                self._put(slot)
+                ms = 0  # until it has left
+            if ms < least_ms:
+                least_ms = ms
+        self.wake = (now + least_ms) & TICKS_MASK
+
+    def _put(self, slot):
+        self._queue[self._due] = slot
+        self._due += 1
+        if slot == O_CCS:
+            self.ccs_due = 1
+
+    def _answers(self):
+        for slot in range(_CYCLIC):
+            if self._receiver.due >> slot & 1:
+                self._put(slot)
 
     def poll(self, now):
         at = self._at
@@ -117,5 +130,6 @@ class Outbox:
         if slot < _CYCLIC:
             self._receiver.due &= ~(1 << slot)
             return
-        self._next[slot] = (now + self._period[slot]) & TICKS_MASK
-        self.left |= 1 << slot
+        self._next[slot] = at = (now + self._period[slot]) & TICKS_MASK
+        if self._count == 1:
+            self.wake = at

@@ -24,12 +24,14 @@ from firmware.units import TICKS_MASK, UNKNOWN
 from firmware.vehicle.gbt27930 import ending, energy, handshake, stops
 from firmware.vehicle.gbt27930.frames import DECODE, IDS, LENGTHS, MESSAGES, TP_DT, Told, crm
 from firmware.vehicle.gbt27930.outbox import O_CRM, Outbox
-from firmware.vehicle.gbt27930.states import BLEEDING, ENDED, ENERGY, IDENTIFY, LOCKING, PHASES
+from firmware.vehicle.gbt27930.states import BLEEDING, ENERGY, IDENTIFY, LOCKING, PHASES
 from firmware.vehicle.gbt27930.transport import Receiver
 
 _OLD_ms = const(0x0FFFFFFF)  # an age stays here: it never wraps back to fresh
 _NEVER = const(-1)
 _LOUD = const(1 << 7 | 1 << 9)  # BST and BEM: looked at in every state of the conversation
+_STIRS = const(1 << 0 | 1 << 1 | 1 << 2 | 1 << 7 | 1 << 9 | 1 << 11)  # BCL BCS BSM BST BEM BCSP: wake a running session
+_HALF = const(0x20000000)
 
 _STEPS = (
     handshake.idle, handshake.plugged, handshake.locking, handshake.propose, handshake.hello, handshake.insulation,
@@ -88,7 +90,7 @@ class Session:
         self.hello_at = 0
         self.minutes = 0
         self.minute_at = self.told_at = 0
-        self.charged_Wh = self.discharged_Wh = 0
+        self.charged_Wh = 0
         self.carry_mJ = 0
         self.fresh()
 
@@ -99,6 +101,8 @@ class Session:
         self.offered = 0
         self.direction = CHARGE  # what the car was told (CCD)
         self.permission = UNKNOWN  # BSM, trusted values only
+        self.unsteady = 0  # 1: the running session must be looked at in every tick
+        self.check_at = 0  # ... or else at this moment, whatever comes
         self.waits = 0  # since waits_at: for a permission, a turn, a BCPP
         self.waits_at = 0
         self.held = 0  # discharge is not tried again before again_ms
@@ -131,30 +135,50 @@ class Session:
 
     # --- the tick ---
     def step(self, now, reached, direction_asked, stop):
-        self.asked = direction_asked
-        self.stop = stop
+        # Most ticks of a running session bring nothing new; they end after this look.
+        if (
+            self.state != ENERGY
+            or self.seen & _STIRS
+            or direction_asked != self.asked
+            or self.unsteady
+            or stop
+            or reached.fault
+            or not self.sense[S_PLUGGED]
+            or not self.sense[S_LOCKED]
+            or (now - self.check_at) & TICKS_MASK < _HALF
+        ):
+            self.asked = direction_asked
+            self.stop = stop
+            self._step(now, reached, stop)
+        out = self.out
+        if (now - out.wake) & TICKS_MASK < _HALF or self.transport.due:
+            out.step(now)
+            if out.ccs_due:
+                energy.tell(self, now)
+
+    def _step(self, now, reached, stop):
         if self.transport.open:
             self.transport.step(now)
         state = self.state
         if LOCKING <= state <= BLEEDING:
-            sense = self.sense
-            if not sense[S_PLUGGED] and not self.away:
+            if not self.sense[S_PLUGGED] and not self.away:
                 stops.pulled(self, now)
             elif stop:
                 stops.asked(self, now, stop)
             elif IDENTIFY <= state <= ENERGY:
                 if self.seen & _LOUD:
                     stops.loud(self, now)
-                elif sense[S_LOCKED] == 0:
+                elif self.sense[S_LOCKED] == 0:
                     stops.unlocked(self, now)
         _STEPS[self.state](self, now, reached)
         if self.heard:
-            age = (now - self._heard_at) & TICKS_MASK
-            if age > _OLD_ms:
-                self._heard_at = (now - _OLD_ms) & TICKS_MASK
-            self.car[C_AGE_ms] = age
-        if self.out.step(now) & energy.CCS_DUE:
-            energy.tell(self, now)
+            self._age(now)
+
+    def _age(self, now):
+        age = (now - self._heard_at) & TICKS_MASK
+        if age > _OLD_ms:
+            self._heard_at = (now - _OLD_ms) & TICKS_MASK
+        self.car[C_AGE_ms] = age
 
     # --- for the states ---
     def go(self, state, mask, now):
@@ -171,6 +195,3 @@ class Session:
 
     def is_off(self, reached):
         return self.want.mode == OFF and reached.mode == OFF and reached.done
-
-    def is_running(self):
-        return LOCKING <= self.state < ENDED

@@ -17,7 +17,7 @@ _ABORT = const(0xFF)
 _BUSY = const(1)  # reasons of Abort
 _RESOURCES = const(2)
 _TIMEOUT = const(3)
-_ROOM = const(64)  # BRM, the longest that is kept, has 49 bytes; of longer ones (BMV, BMT) the rest is let go
+_ROOM = const(63)  # BRM, the longest that is kept, has 49 bytes; of longer ones (BMV, BMT) the rest is let go
 _TR_ms = const(200)  # who is silent so long in mid-transfer may be displaced by another PGN
 _T1_ms = const(750)  # between packets
 _T2_ms = const(1250)  # from CTS to the first packet
@@ -33,12 +33,13 @@ class Receiver:
         self.data = bytearray(_ROOM)
         self.answer = Frame(_ID, 8)  # CTS, EoMA, Abort of the open transfer
         self.refusal = Frame(_ID, 8)  # Abort to another PGN meanwhile
+        self.answer.data[5] = self.answer.data[7] = self.refusal.data[5] = self.refusal.data[7] = 0
         self.due = 0
         self.open = 0
         self.size = 0
         self.cell_low_cV = UNKNOWN  # lowest cell of the last complete BMV
-        self._limit = packets  # a CTS asks for at most so many
-        self._burst = 255  # what RTS byte 5 allows
+        self._most = packets  # a CTS asks for at most so many,
+        self._limit = packets  # or for as few as RTS byte 5 allows
         self._message = _NONE
         self._pf = 0
         self._packets = self._next = self._end = self._asks = 0
@@ -62,17 +63,16 @@ class Receiver:
     def _request(self, d, now):
         pf = d[6]
         if self.open and pf != self._pf and (now - self._at) & TICKS_MASK < _TR_ms:
-            return self._say(self.refusal, REFUSAL, _ABORT, _BUSY, 0xFF, 0xFF, pf)
+            return self._abort(self.refusal, REFUSAL, _BUSY, pf)
         message = LONG.get(pf, _NONE)
-        size = d[1] | d[2] << 8
-        if message < 0 or size < LENGTHS[message] or d[3] != (size + 6) // 7:
-            self.open = 0 if pf == self._pf else self.open
-            return self._say(self.refusal, REFUSAL, _ABORT, _RESOURCES, 0xFF, 0xFF, pf)
+        self.size = d[1] | d[2] << 8
+        self.open = 0
+        if message < 0 or self.size < LENGTHS[message] or d[3] != (self.size + 6) // 7:
+            return self._abort(self.refusal, REFUSAL, _RESOURCES, pf)
         self._message = message
         self._pf = pf
-        self.size = size
         self._packets = d[3]
-        self._burst = d[4] or 255
+        self._limit = d[4] if 0 < d[4] < self._most else self._most
         self._next = 1
         self._asks = 0
         self._low_cV = UNKNOWN
@@ -80,12 +80,19 @@ class Receiver:
         self._ask(now)
 
     def _ask(self, now):
-        first = self._next
-        count = min(self._packets - first + 1, self._limit, self._burst)
-        self._end = first + count - 1
+        count = self._packets - self._next + 1
+        if count > self._limit:
+            count = self._limit
+        self._end = self._next + count - 1
         self._at = now
         self._wait_ms = _T2_ms
-        self._say(self.answer, ANSWER, _CTS, count, first, 0xFF, self._pf)
+        d = self.answer.data
+        d[0] = _CTS
+        d[1] = count
+        d[2] = self._next
+        d[3] = 0xFF
+        d[6] = self._pf
+        self.due |= ANSWER
 
     def packet(self, d, now):
         # One DT. The number of the message that it completes, or -1.
@@ -109,12 +116,16 @@ class Receiver:
     def _keep(self, d, at):
         if self._message == BMV:
             return self._cells(d, at)
+        if at >= _ROOM:
+            return
         data = self.data
-        for i in range(1, len(d)):
-            if at >= _ROOM:
-                return
-            data[at] = d[i]
-            at += 1
+        data[at] = d[1]  # written out: half the cost of a loop
+        data[at + 1] = d[2]
+        data[at + 2] = d[3]
+        data[at + 3] = d[4]
+        data[at + 4] = d[5]
+        data[at + 5] = d[6]
+        data[at + 6] = d[7]
 
     def _cells(self, d, at):
         # Two bytes a cell, 0.01 V in 12 bits, straddling packets: the lowest so far.
@@ -133,7 +144,13 @@ class Receiver:
         self.open = 0
         if self._message == BMV:
             self.cell_low_cV = self._low_cV
-        self._say(self.answer, ANSWER, _DONE, self.size & 0xFF, self.size >> 8, self._packets, self._pf)
+        d = self.answer.data
+        d[0] = _DONE
+        d[1] = self.size & 0xFF
+        d[2] = self.size >> 8
+        d[3] = self._packets
+        d[6] = self._pf
+        self.due |= ANSWER
         return self._message
 
     def _again(self, now):
@@ -142,21 +159,17 @@ class Receiver:
             self._ask(now)
         else:
             self.open = 0
-            self._say(self.answer, ANSWER, _ABORT, _TIMEOUT, 0xFF, 0xFF, self._pf)
+            self._abort(self.answer, ANSWER, _TIMEOUT, self._pf)
 
     def step(self, now):
         # Only while open.
         if (now - self._at) & TICKS_MASK >= self._wait_ms:
             self._again(now)
 
-    def _say(self, frame, due, kind, b2, b3, b4, pf):
+    def _abort(self, frame, due, reason, pf):
         d = frame.data
-        d[0] = kind
-        d[1] = b2
-        d[2] = b3
-        d[3] = b4
-        d[4] = 0xFF
-        d[5] = 0
+        d[0] = _ABORT
+        d[1] = reason
+        d[2] = d[3] = 0xFF
         d[6] = pf
-        d[7] = 0
         self.due |= due
