@@ -38,7 +38,7 @@ class Sense:
         self._hit = self._hurt = 0  # inputs out of range, as bits: in this sample, in the last ones
         self._turn = IN_TEMP1
         self._at = UNKNOWN  # of the newest whole sample
-        self._steady = 0  # when CC1 last agreed with S_PLUGGED
+        self._steady = UNKNOWN  # when CC1 last agreed with S_PLUGGED
         self._now[S_AGE_ms] = AGE_MAX_ms
         self._now[S_PLUGGED] = 0
 
@@ -86,7 +86,9 @@ class Sense:
 
     def _plug(self, now):
         plugged = self._now[S_PLUGGED]
-        if (now - self._steady) & TICKS_MASK >= (_LOST_ms if plugged else _GAINED_ms):
+        if self._steady == UNKNOWN:  # the first sample since the start: the car may have been there before us
+            self._steady = now
+        elif (now - self._steady) & TICKS_MASK >= (_LOST_ms if plugged else _GAINED_ms):
             self._now[S_PLUGGED] = 1 - plugged
             self._steady = now
 
