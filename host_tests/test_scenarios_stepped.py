@@ -1,0 +1,72 @@
+"""Every scenario, with every variant, in virtual time; and that virtual time can be trusted."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hw_tests.bench import scenario, stepped, summary
+
+EVERY = [(name, variant) for name in scenario.known() for variant in scenario.variants(name)]
+REACTIONS = [variant for variant in scenario.variants("emergency") if variant.startswith("cc1_lost")]
+WRAP_ms = 1 << 30
+
+
+def played(name: str, variant: str = "", folder: Path | None = None, **how: Any) -> dict[str, Any]:
+    made = stepped.run(scenario.load(name, variant), folder, **how)
+    assert made["result"] == "pass", "\n" + summary.text(made)
+    return made
+
+
+@pytest.mark.parametrize(("name", "variant"), EVERY)
+def test_scenario(name: str, variant: str) -> None:
+    played(name, variant)
+
+
+@pytest.mark.parametrize("variant", REACTIONS)
+def test_what_a_lost_plug_leads_to_is_commanded_within_20_ms(variant: str) -> None:
+    """In the stepped world nothing but the firmware takes time: two ticks, seen by the plant in the millisecond after."""
+    reaction = played("emergency", variant)["reaction"]
+    assert reaction["to_enable_off_ms"] <= 21
+    assert reaction["to_open_ms"] <= 91
+
+
+def test_the_same_run_twice_is_the_same_run(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        played("evening", folder=tmp_path / name)
+    for file in ("car.log", "converter.log", "mqtt.jsonl", "events.jsonl", "samples.csv", "summary.json"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes(), file
+    assert (tmp_path / "one" / "session.png").stat().st_size > 20_000
+
+
+@pytest.mark.parametrize("before_ms", [1_000, 5_000, 9_000, 15_000, 21_000, 30_000, 52_000])
+def test_the_evening_over_the_wrap_of_the_ticks(before_ms: int) -> None:
+    played("evening", start_ms=WRAP_ms - before_ms)
+
+
+def test_the_evening_on_a_board_that_counts_from_2000() -> None:
+    made = played("evening", epoch_year=2000)
+    assert made["mqtt"]["acknowledged"] >= 20
+
+
+def test_the_evening_with_ticks_that_come_late() -> None:
+    """Up to 8 ms late, each by chance: a PC or a garbage collection does no worse."""
+    played("evening", jitter_ms=8)
+
+
+def test_the_phases_of_the_evening() -> None:
+    phases = played("evening")["phases"]
+    assert phases == ["idle", "plugged", "handshake", "insulation", "identify", "configure", "precharge", "charge",
+                      "discharge", "charge", "stopping", "statistics", "weld_check", "bleed", "ended", "idle"]  # fmt: skip
+
+
+def test_a_run_that_fails_says_so(tmp_path: Path) -> None:
+    """The checks can fail: the same evening with a floor that it would have to break."""
+    whole = scenario.load("evening")
+    changed = whole.station | {"floor_permille": 560}
+    wrong = scenario.Scenario(**{**vars(whole), "station": changed})
+    made = stepped.run(wrong, tmp_path)
+    assert made["result"] == "fail"
+    failed = {check["name"] for check in made["checks"] if not check["pass"]}
+    assert "at_the_floor_at_the_end" in failed or "played_to_the_end" in failed
+    assert "floor_kept" not in failed
