@@ -6,12 +6,8 @@ from typing import Any
 from firmware import services
 from firmware.config import parse
 from firmware.station import (
-    C_GATE_FLOOR_permille,
-    C_GATE_SOC_LOW_permille,
     C_PHASE,
     C_SESSION,
-    C_SOC_permille,
-    K_NOW_ms,
     P_AGGREGATOR_SERIAL,
     P_APPLIED_W,
     P_CHARGE_MAX_W,
@@ -26,6 +22,10 @@ from firmware.station import (
     R_CAR_CURRENT,
     R_NO_WISH,
     R_NONE,
+    C_GATE_FLOOR_permille,
+    C_GATE_SOC_LOW_permille,
+    C_SOC_permille,
+    K_NOW_ms,
     Station,
 )
 from firmware.units import TICKS_MASK, UNKNOWN
@@ -113,7 +113,9 @@ class Rig:
             self.judge.tick(self.ticks_ms())
             self.services.step(self.ticks_ms())
 
-    def order(self, power_W: float, lease_s: int = 60, order_id: str = "o1", verb: str = "setpoint", **more: Any) -> None:
+    def order(
+        self, power_W: float, lease_s: int = 60, order_id: str = "o1", verb: str = "setpoint", **more: Any
+    ) -> None:
         body = {"id": order_id, "t": self.unix_s, "exp": self.unix_s + lease_s}
         body.update({"power_W": power_W} if verb == "setpoint" else {}, **more)
         self.broker.publish(ROOT + "cmd/" + verb, json.dumps(body).encode())

@@ -3,8 +3,10 @@ import sys
 
 
 class Config(dict):
-    # All points by name. `hash` names the active set; `faults` are to be told and `message` is for the log.
-    pass
+    # All points by name.
+    hash = ""  # names the active set
+    faults = ()  # to be told
+    message = ""  # for the log
 
 
 def load(path):

@@ -46,7 +46,7 @@ class Orders:
         self._serial = 0
         self._given = []  # the newest answers: their ids cannot come again
         self._newest_s = [0, 0]  # t of the newest order taken, by verb: an older one came late or is a replay
-        self._pending = [None, None]  # by verb: (answer, serial, ticks, power_W) that waits for control
+        self._pending = [None, None]  # type: list  # by verb: (answer, serial, ticks, power_W) that waits for control
         self._answers = []  # to orders that control has judged
         self._refusals = []
         self.unanswered = 0

@@ -9,7 +9,7 @@ def _refused(text):
         parse(text)
     except ValueError as error:
         return str(error)
-    raise AssertionError("taken: %r" % text)
+    raise AssertionError("taken: " + text)
 
 
 def test_defaults_and_given_points():
@@ -40,8 +40,8 @@ def test_every_point_is_declared_whole():
 
 def test_every_default_is_taken_when_given():
     for key, unit, _low, _high, default, _role, _sentence in POINTS:
-        text = '"%s"' % default if unit in ("word", "name", "text") else str(default)
-        assert parse('{"%s": %s}' % (key, text))[key] == default
+        text = f'"{default}"' if unit in ("word", "name", "text") else str(default)
+        assert parse(f'{{"{key}": {text}}}')[key] == default
 
 
 def test_every_range_ends_where_it_says():
@@ -50,16 +50,16 @@ def test_every_range_ends_where_it_says():
             continue
         for value in (low, high):
             if not key.startswith("temperature"):  # those two must also fit each other
-                assert parse('{"%s": %d}' % (key, value))[key] == value
+                assert parse(f'{{"{key}": {value}}}')[key] == value
         for value in (low - 1, high + 1, 1 << 40, -(1 << 40)):
-            assert key in _refused('{"%s": %d}' % (key, value))
+            assert key in _refused(f'{{"{key}": {value}}}')
 
 
 def test_wrong_kinds_are_refused():
     for value in ("true", "null", "1.5", '"500"', "[500]", "{}", "1e400"):
-        assert "whole number" in _refused('{"floor_permille": %s}' % value), value
+        assert "whole number" in _refused(f'{{"floor_permille": {value}}}'), value
     for value in ("5", "null", '""', '"a/b"', '"a+b"', '"#"', '"a b"', '"%s"' % ("x" * 33)):
-        assert '"site"' in _refused('{"site": %s}' % value), value
+        assert '"site"' in _refused(f'{{"site": {value}}}'), value
     assert "gbt27930" in _refused('{"protocol": "ccs"}')
 
 
@@ -117,7 +117,7 @@ def test_a_missing_file_gives_defaults_and_says_so():
 def _written(raw):
     import os
 
-    path = "build/test_config_%d.json" % id(raw)
+    path = f"build/test_config_{id(raw)}.json"
     with open(path, "wb") as file:
         file.write(raw)
     try:

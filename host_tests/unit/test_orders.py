@@ -260,7 +260,7 @@ def test_an_order_older_than_the_newest_is_refused_so_that_no_replay_gets_throug
     rig = _Rig()
     for number in range(40):
         rig.s += 1
-        rig.send(id="n%d" % number)
+        rig.send(id=f"n{number}")
         rig.control()
         rig.answers()
     rig.send(id="n0", t=UNIX_s + 1, exp=UNIX_s + 100)  # long forgotten by its id
@@ -362,7 +362,7 @@ def test_a_flood_keeps_the_newest_valid_order_and_its_answer():
     rig = _Rig()
     for number in range(500):
         rig.send(raw=b"rubbish %d" % number)
-        rig.send(id="f%d" % number, power_W=-100 - number)
+        rig.send(id=f"f{number}", power_W=-100 - number)
     for number in range(500):
         rig.send(raw=b"rubbish %d" % number)
     rig.control()

@@ -3,7 +3,7 @@ from firmware.config import parse
 from firmware.planner import Planner
 from firmware.station import C_GATE_FLOOR_permille, C_GATE_SOC_LOW_permille, Station
 from firmware.units import TICKS_MASK, UNKNOWN
-from firmware.wishes import SRC_PLAN, W_POWER_TTL_ms, W_POWER_W, Wishes
+from firmware.wishes import SRC_PLAN, W_POWER_W, W_POWER_TTL_ms, Wishes
 
 
 class _View:

@@ -125,7 +125,7 @@ class _Rig:
         try:
             call(*arguments)
         except LinkError:
-            assert self.board.ms - begun <= 5000, "it took %d ms" % (self.board.ms - begun)
+            assert self.board.ms - begun <= 5000, f"it took {self.board.ms - begun} ms"
             assert self.board.closed, "the socket was left open"
             return
         raise AssertionError("it did not fail")
@@ -273,7 +273,7 @@ def test_packets_that_lie_about_their_length_end_the_connection():
                 rig.client.check()
         except LinkError:
             continue
-        raise AssertionError("%r was taken" % raw)
+        raise AssertionError(f"{raw} was taken")
 
 
 def test_any_two_bytes_of_rubbish_never_hang_and_never_escape():

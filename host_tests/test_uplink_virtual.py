@@ -1,0 +1,418 @@
+"""The uplink in virtual time against the mini broker: what is said, outages, hostile brokers, long stays."""
+
+import json
+
+import pytest
+
+from firmware import faults, station
+from firmware.faults import F_CC1_LOST
+from firmware.station import (
+    C_PHASE,
+    EV_PHASE,
+    PH_DISCHARGE,
+    PH_IDLE,
+    R_FLOOR,
+    C_GATE_FLOOR_permille,
+    G_EXPORT_Wh,
+    G_IMPORT_Wh,
+)
+from firmware.uplink import statement
+from host_tests.uplink_rig import ROOT, Rig, UNIX_s
+from hw_tests.bench.minibroker import packet, publish_packet
+
+
+@pytest.fixture(params=[1970, 2000])
+def rig(request):
+    """A station that is connected, with either epoch."""
+    rig = Rig(epoch=request.param)
+    rig.run(1000)
+    yield rig
+    assert rig.broker.violations == []
+
+
+def test_it_says_hello(rig):
+    status, birth = rig.broker.retained[ROOT + "status"], rig.broker.retained[ROOT + "birth"]
+    assert status == (b"online", 1) and birth[1] == 1
+    said = json.loads(birth[0])
+    assert said["boot_id"] == "b001" and said["config"] == rig.config.hash and said["t"] == UNIX_s
+    connection = rig.broker.connections[0]
+    assert connection.will == (ROOT + "status", b"offline", 1, True) and connection.keepalive_s == 30
+    assert connection.subscriptions == {ROOT + "cmd/setpoint": 1, ROOT + "cmd/limit": 1}
+
+
+def test_the_state_is_told_in_time_and_retained(rig):
+    rig.run(60000)
+    states = rig.said("state")
+    assert 12 <= len(states) <= 14  # every 5 s in a session
+    assert all(state["limiting_factor"] == "none" and state["soc_permille"] == 600 for state in states)
+    assert json.loads(rig.broker.retained[ROOT + "state"][0]) == states[-1]
+    rig.station.car.now[C_PHASE] = PH_IDLE
+    rig.run(1000)
+    before = len(rig.said("state"))
+    rig.run(180000)
+    assert len(rig.said("state")) - before in (3, 4)  # every 60 s without a car
+
+
+def test_a_change_is_told_at_once_but_not_too_often(rig):
+    rig.run(2000)
+    before = len(rig.said("state"))
+    rig.station.car.now[C_PHASE] = PH_DISCHARGE
+    rig.run(600)
+    assert rig.said("state")[-1]["phase"] == "discharge"
+    for turn in range(200):  # a limit that flutters
+        rig.judge.discharge_max_W = 15000 - turn % 2 * 5000
+        rig.run(20)
+    assert len(rig.said("state")) - before <= 12
+
+
+def test_an_order_is_answered_within_a_quarter_of_a_second(rig):
+    begun = rig.ms
+    rig.order(-5000)
+    while not rig.said("ack/setpoint"):
+        rig.run(20)
+    assert rig.ms - begun <= 250 and rig.applied_W() == -5000
+    rig.run(1000)
+    assert rig.said("state")[-1]["order"] == "o1"
+
+
+def test_the_lease_of_an_order_runs_out(rig):
+    rig.order(-5000, lease_s=10)
+    rig.run(9500)
+    assert rig.applied_W() == -5000
+    rig.run(1500)
+    assert rig.applied_W() == 0
+    assert rig.said("state")[-1]["source"] == "plan"
+
+
+def test_the_floor_is_a_reason(rig):
+    rig.judge.discharge_max_W, rig.judge.discharge_why = 0, R_FLOOR
+    rig.run(500)
+    rig.order(-5000)
+    rig.run(500)
+    ack = rig.said("ack/setpoint")[-1]
+    assert (ack["result"], ack["reason"], ack["applied_W"]) == ("rejected", "floor", 0)
+    assert rig.said("state")[-1]["discharge_why"] == "floor"
+
+
+def test_retained_orders_are_refused_and_never_applied(rig):
+    rig.broker.publish(ROOT + "cmd/setpoint", b'{"id":"r","t":1,"exp":4102444800,"power_W":-9000}', retain=True)
+    rig.run(500)
+    first = len(rig.said("ack/setpoint"))  # to a subscriber that is there it comes as a live one: stale
+    rig.broker.kill()
+    rig.broker.start()
+    rig.run(5000)
+    acks = rig.said("ack/setpoint")
+    assert len(acks) == first + 1 and acks[-1]["reason"] == "retained" and rig.applied_W() == 0
+
+
+def test_a_redelivery_is_answered_again_and_not_applied_again(rig):
+    rig.order(-5000)
+    connection = rig.broker.connections[0]
+    rig.run(500)
+    raw = rig.broker.messages(ROOT + "cmd/setpoint", arrow="<")[-1]
+    rig.broker.inject(publish_packet(ROOT + "cmd/setpoint", raw, 1, False, 99, dup=True))
+    rig.run(500)
+    acks = rig.said("ack/setpoint")
+    assert len(acks) == 2 and acks[0]["result"] == acks[1]["result"] == "accepted"
+    rig.broker.inject(publish_packet(ROOT + "cmd/setpoint", raw, 1, False, 100))
+    rig.run(500)
+    assert rig.said("ack/setpoint")[-1]["reason"] == "repeated"
+    assert connection.in_flight == {}
+
+
+def test_ids_are_remembered_over_a_reconnection(rig):
+    rig.order(-5000, order_id="once")
+    rig.run(500)
+    raw = rig.broker.messages(ROOT + "cmd/setpoint", arrow="<")[-1]
+    rig.broker.kill()
+    rig.run(500)
+    rig.broker.start()
+    rig.run(5000)
+    rig.broker.publish(ROOT + "cmd/setpoint", raw)
+    rig.run(500)
+    assert rig.said("ack/setpoint")[-1]["reason"] == "repeated"
+
+
+def test_events_are_told_with_what_to_do(rig):
+    rig.station.events.put(F_CC1_LOST, 1, 3, rig.ticks_ms())
+    rig.run(500)
+    event = rig.said("event")[-1]
+    assert event["code"] == "cc1_lost" and event["state"] == "raised" and event["hist"] is False
+    assert event["boot_id"] == "b001" and event["action"]
+    rig.run(6000)
+    assert rig.said("state")[-1]["faults"] == ["cc1_lost"]
+
+
+def test_nothing_of_the_record_is_missing_after_an_outage():
+    rig = Rig(meter_interval_s=10)
+    grid = rig.station.grid.now
+    rig.run(35000)
+    rig.broker.kill()
+    for _ in range(30):
+        grid[G_IMPORT_Wh] += 7
+        grid[G_EXPORT_Wh] += 2
+        rig.station.events.put(EV_PHASE, PH_IDLE, 0, rig.ticks_ms())
+        rig.run(2000)
+    rig.broker.start()
+    rig.run(40000)
+    records = sorted(rig.said("event") + rig.said("meter"), key=lambda record: record["seq"])
+    assert [record["seq"] for record in records] == list(range(1, len(records) + 1))
+    meters = rig.said("meter")
+    assert sum(meter["import_Wh"] for meter in meters) == 210 and sum(meter["export_Wh"] for meter in meters) == 60
+    for before, after in zip(meters, meters[1:]):
+        assert after["start_s"] == before["end_s"]
+    assert sum(record["hist"] for record in records) >= 30
+    assert [e["state"] for e in rig.said("event") if e["code"] == "broker"] == ["raised", "cleared"]
+    state = rig.said("state")[-1]["mqtt"]
+    assert state["lost"] == 0 and state["waiting"] == 0 and state["reconnects"] == 1
+
+
+def test_a_record_that_was_not_acknowledged_is_told_again():
+    rig = Rig()
+    rig.run(1000)
+    rig.broker.hold_pubacks = True
+    rig.station.events.put(EV_PHASE, PH_DISCHARGE, 0, rig.ticks_ms())
+    rig.run(10000)
+    rig.broker.hold_pubacks = False
+    rig.run(20000)
+    seqs = [event["seq"] for event in rig.said("event")]
+    assert seqs.count(1) >= 2 and set(seqs) == set(range(1, max(seqs) + 1))
+
+
+def test_a_journal_that_overflows_says_how_much_it_lost():
+    rig = Rig(meter_interval_s=5)
+    rig.run(1000)
+    rig.broker.kill()
+    rig.run(600000)
+    rig.broker.start()
+    rig.run(60000)
+    meters = rig.said("meter")
+    lost = rig.said("state")[-1]["mqtt"]["lost"]
+    assert lost > 0
+    seqs = [record["seq"] for record in meters + rig.said("event")]
+    assert max(seqs) - len(set(seqs)) == lost
+
+
+def test_reconnecting_waits_longer_each_time_and_not_longer_than_half_a_minute():
+    rig = Rig()
+    rig.broker.kill()
+    rig.run(300000)
+    waits = [int(line.split("next try in ")[1].split()[0]) for line in rig.lines if "next try" in line]
+    assert 750 <= waits[0] <= 1250 and max(waits) <= 37500 and len(waits) < 25
+    assert waits[0] < waits[3] < waits[6]
+
+
+def test_stations_do_not_come_back_in_step():
+    def waits(name):
+        rig = Rig(station=name)
+        rig.broker.kill()
+        rig.run(60000)
+        return [line for line in rig.lines if "next try" in line]
+
+    assert waits("a1") != waits("a2")
+
+
+def test_a_dead_peer_is_noticed_within_the_keep_alive():
+    rig = Rig(mqtt_keepalive_s=10)
+    rig.run(1000)
+    rig.broker.mute = True
+    rig.run(16000)
+    assert any("next try" in line for line in rig.lines)
+
+
+def test_a_silent_connection_is_kept_alive_by_pings():
+    rig = Rig()
+    rig.station.car.now[C_PHASE] = PH_IDLE
+    rig.run(10 * 60000)
+    assert rig.said("state")[-1]["mqtt"]["reconnects"] == 0 and rig.broker.violations == []
+
+
+def test_the_last_will_is_told_when_the_station_dies():
+    rig = Rig()
+    rig.run(1000)
+    rig.broker.tick(rig.ms + 46000)
+    assert rig.broker.retained[ROOT + "status"][0] == b"offline"
+
+
+def test_an_orderly_end_says_goodbye():
+    rig = Rig()
+    rig.run(1000)
+    rig.uplink.close()
+    assert rig.broker.messages(ROOT + "status", "sluice-s1-st1")[-1] == b"offline"
+
+
+@pytest.mark.parametrize("code", [1, 2, 3, 4, 5])
+def test_a_broker_that_refuses_is_tried_again(code):
+    rig = Rig()
+    rig.broker.refuse_code = code
+    rig.run(3000)
+    assert f"MQTTException({code}" in rig.lines[0]
+    rig.broker.refuse_code = 0
+    rig.run(10000)
+    assert rig.said("birth")
+
+
+def test_rubbish_from_the_broker_costs_a_reconnection_and_nothing_else():
+    rig = Rig()
+    rig.run(1000)
+    for rubbish in (b"\x32\x02\x00\x05", b"\x00" * 9, b"\xff" * 9, packet(0x34, b"\0\1a\0\1"), b"\x30\xff\xff\xff\xff"):
+        rig.broker.inject(rubbish)
+        rig.run(40000)
+    rig.order(-4000, order_id="after")
+    rig.run(1000)
+    assert rig.said("ack/setpoint")[-1]["result"] == "accepted"
+    assert rig.journal.active[faults.F_SERVICE] == 0
+
+
+@pytest.mark.parametrize("chunk", [1, 2, 7])
+def test_any_cutting_of_the_stream_is_the_same_to_it(chunk):
+    rig = Rig()
+    rig.sockets.chunk, rig.sockets.room = chunk, chunk
+    rig.run(1000)
+    for number in range(20):
+        rig.order(-1000 - number, order_id=f"n{number}")
+        rig.run(300)
+    assert len(rig.said("ack/setpoint")) == 20
+    assert rig.broker.violations == []
+
+
+def test_a_flood_neither_hides_the_newest_valid_order_nor_stops_the_rest(rig):
+    for _second in range(4):
+        for _tenth in range(100):  # 1,000 a second
+            rig.broker.flood(ROOT + "cmd/setpoint", [b"rubbish", b"{}", b'{"id":"x"}', b"[" * 400, b"\xff"] * 2)
+            rig.run(10)
+    rig.order(-7000, order_id="newest")
+    rig.broker.flood(ROOT + "cmd/setpoint", [b"rubbish"] * 200)
+    states = len(rig.said("state"))
+    rig.run(6000)
+    assert rig.applied_W() == -7000
+    assert [ack for ack in rig.said("ack/setpoint") if ack.get("id") == "newest"][0]["result"] == "accepted"
+    assert len(rig.said("state")) > states
+    assert rig.said("state")[-1]["mqtt"]["unanswered"] > 0
+    assert rig.journal.active[faults.F_SERVICE] == 0
+
+
+def test_without_a_clock_everything_is_told_but_orders_are_refused():
+    rig = Rig(clock_set=False)
+    rig.run(1000)
+    rig.order(-5000)
+    rig.run(1000)
+    assert rig.said("ack/setpoint")[-1]["reason"] == "no_clock"
+    assert "t" not in rig.said("state")[-1] and rig.applied_W() == 0
+    rig.clock_set = True
+    rig.run(1000)
+    rig.order(-5000, order_id="o2")
+    rig.run(1000)
+    assert rig.said("ack/setpoint")[-1]["result"] == "accepted"
+
+
+def test_across_the_wrap_of_the_ticks():
+    rig = Rig(begin_ms=(1 << 30) - 20000)
+    rig.run(10000)
+    rig.order(-5000, lease_s=30)
+    rig.run(29500)
+    assert rig.applied_W() == -5000
+    rig.run(2000)
+    assert rig.applied_W() == 0
+    assert rig.said("state")[-1]["mqtt"]["reconnects"] == 0
+
+
+def test_a_stay_of_14_days():
+    rig = Rig(state_active_s=60, mqtt_keepalive_s=300)
+    rig.run(2000)
+    for _ in range(14 * 24 * 12):  # every 5 minutes
+        rig.ms += 298000
+        rig.broker.now_ms = rig.ms  # nobody checks the keep-alive in between
+        for connection in rig.broker.connections:
+            connection.heard_ms = rig.ms
+        rig.run(2000)
+    assert rig.services._kept[1]._service.up_s // 86400 in (13, 14)
+    rig.order(-5000)
+    rig.run(20000)
+    assert rig.applied_W() == -5000
+    meters = rig.said("meter")
+    assert len(meters) >= 14 * 24 * 4 - 5
+    assert all(later["start_s"] == earlier["end_s"] for earlier, later in zip(meters, meters[1:]))
+
+
+def test_more_than_65536_publishes_of_qos_1():
+    rig = Rig()
+    rig.run(1000)
+    rig.uplink._client.mqtt.pid = 64900
+    for _ in range(300):
+        rig.station.events.put(EV_PHASE, PH_IDLE, 0, rig.ticks_ms())
+        rig.run(40)
+    rig.run(1000)
+    assert len({event["seq"] for event in rig.said("event")}) == 300
+
+
+def test_the_longest_state_fits_into_1_KB():
+    rig = Rig(site="s" * 32, station="t" * 32)
+    rig.run(500)
+    for record in (rig.station.sense, rig.station.car, rig.station.power, rig.station.grid, rig.station.control):
+        for slot in range(len(record.now)):
+            record.now[slot] = -1000000000
+    rig.station.publish_all()
+    names = station.REASON_NAMES
+    longest = max(range(len(names)), key=lambda index: len(names[index]))
+    power = rig.station.power.now
+    power[station.P_REASON] = power[station.P_CHARGE_WHY] = power[station.P_DISCHARGE_WHY] = longest
+    power[station.P_SOURCE] = 1
+    rig.station.publish_all()
+    for reader in (rig.uplink._view.power, rig.uplink._view.car, rig.uplink._view.sense, rig.uplink._view.grid):
+        reader.refresh()
+    rig.uplink._view.control.refresh()
+    for code in range(faults.FAULTS):
+        rig.journal.active[code] = 1
+    rig.uplink.published = rig.uplink.acknowledged = 10**9
+    text = rig.uplink._begin()
+    statement.write_state(text, rig.uplink._view, rig.config, "x" * 40, rig.journal.active)
+    text.number("heap_free_B", 160000)
+    rig.uplink._write_counters(text)
+    said = bytes(text.end())
+    assert len(said) <= 1024
+    json.loads(said)
+
+
+def test_what_is_told_of_a_record_carries_the_slot_s_name():
+    """The keys of statement.py stand in the order of the slots; each is the slot's name in small letters."""
+    for prefix, keys in (
+        ("S_", statement.SENSE),
+        ("C_", statement.CAR),
+        ("P_", statement.POWER),
+        ("G_", statement.GRID),
+        ("K_", statement.CONTROL),
+    ):
+        slots = {}
+        for name in dir(station):
+            if name.startswith(prefix) and isinstance(getattr(station, name), int):
+                slots[getattr(station, name)] = name[2:].lower().replace("gate_", "", 1)
+        for slot, key in enumerate(keys.split(" ")):
+            if key not in ("-", "gate_refused"):
+                assert slots[slot] == key.lower()
+    assert statement.CAR.split(" ")[station.C_GATE_REFUSED] == "gate_refused"
+
+
+def test_every_fault_has_words():
+    from firmware import fault_text
+
+    for name in dir(faults):
+        code = getattr(faults, name)
+        if name.startswith("F_") and isinstance(code, int):
+            told, mrec = fault_text.name_of(code)
+            assert told == name[2:].lower() and mrec.isdigit()
+            assert 20 < len(fault_text.action_of(code)) < 100, name
+
+
+def test_the_version_is_that_of_the_project():
+    import tomllib
+    from pathlib import Path
+
+    project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())
+    assert project["project"]["version"] == statement.FW
+
+
+def test_the_floor_that_is_told_is_the_gate_s(rig):
+    rig.station.car.now[C_GATE_FLOOR_permille] = 777
+    rig.run(6000)
+    assert rig.said("state")[-1]["floor_permille"] == 777
