@@ -49,8 +49,6 @@ class Gate:
         self.floor_permille = self.soc.floor_permille
         self.discharge_ok = 0
         self.why = self.soc.why
-        self.openings = 0
-        self.opened_under_load = 0
         self._falling = 0  # 1: allowed_dA is above the limit and on its way down
         self._fell_at = 0
         self._excess = 0
@@ -77,7 +75,6 @@ class Gate:
         monitors = self.monitors
         if sensed.contactor != sequence.closed:
             sequence.moved()
-            self.opened_under_load = sequence.opened_under_load
         turn = self._turn = (self._turn + 1) & 3
         if turn & 1:
             if turn == 1:
@@ -275,8 +272,15 @@ class Gate:
             if bits & ~self._bits:
                 self._refuse(bits)
             self._bits = bits
-        self.openings = sequence.openings
         return mask
+
+    @property
+    def openings(self):
+        return self.sequence.openings
+
+    @property
+    def opened_under_load(self):
+        return self.sequence.opened_under_load
 
     def _refuse(self, what):
         self.refused = (self.refused + 1) & TICKS_MASK

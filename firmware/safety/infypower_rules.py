@@ -13,7 +13,6 @@ _CONTROLLER = const(0xF0)  # our address
 # about that counts longer; so does its voltage, which must agree with our own sensor anyhow.
 _FRESH_ms = const(600)
 _REMEMBERED_ms = const(2000)
-_READ = const(0x23)
 _WRITE = const(0x24)
 _VOLTAGE = const(0x1001)
 _CURRENT = const(0x1002)
@@ -64,18 +63,15 @@ class Rules:
         # The kind of this frame, from its bytes.
         if not ext or len(data) != 8 or data[2] or data[3] or data[4]:
             return NEVER
-        command = can_id >> 16
-        if command == 0x2A3 or command == 0x2E3:
-            command = _READ
-        elif command == 0x2A4 or command == 0x2E4:
-            command = _WRITE
-        else:
+        head = can_id >> 16
+        reads = head == 0x2A3 or head == 0x2E3
+        if not reads and head != 0x2A4 and head != 0x2E4:
             return NEVER
         if can_id & 0xFF != _CONTROLLER or can_id >> 8 & 0xFF > 0x3F:
             return NEVER
         register = data[0] << 8 | data[1]
         value = data[5] << 16 | data[6] << 8 | data[7]
-        if command == _READ:
+        if reads:
             return FREE if value == 0 and register in _READS else NEVER
         return self._judge_write(register, value)
 
@@ -94,9 +90,7 @@ class Rules:
             self.value = -1
             if register == _SWITCH:
                 return ALWAYS
-        elif value == 0xA2 and register == _STAGES:
-            return SETUP
-        else:
+        elif value != 0xA2 or register != _STAGES:
             return NEVER
         if register == _MODE:
             return MODE

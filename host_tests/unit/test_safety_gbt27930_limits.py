@@ -3,6 +3,7 @@ from firmware.safety.gbt27930_rules import Rules
 from firmware.units import TICKS_MASK, UNKNOWN
 from host_tests.unit.safety_rig import ccs, raw_A, u16
 from host_tests.unit.safety_wire import (
+    BCL,
     BCPP,
     BSM,
     BST,
@@ -233,3 +234,51 @@ def test_alarms_of_bsm_take_every_permission_away():
         rules = ready()
         rules.observe(BSM, 1, bsm(1, six, seven), 0)
         assert rules.limit_dA(1) == 400, (six, seven)
+
+
+def test_a_retry_begins_without_any_permission():
+    def again(*words):
+        rules = turned() if "turned" in words else ready()
+        tell(rules, CRM, bytes(8))
+        tell(rules, CRO, b"\xaa")
+        if "demand" in words:
+            demand(rules, 40)
+        if "ccs" in words:
+            tell(rules, CCS, ccs(1))
+        return rules.limit_dA(1)
+
+    assert again() == again("demand") == again("ccs") == again("turned", "ccs") == 0
+    assert again("demand", "ccs") == again("turned", "demand", "ccs") == 400
+
+
+def test_a_retry_forgets_the_turn():
+    rules = turned()
+    tell(rules, CRM, bytes(8))
+    tell(rules, CRO, b"\xaa")
+    demand(rules, 35, 3)
+    rules.observe(BSM, 1, bsm(2), 0)
+    tell(rules, CCS, ccs(2))
+    assert rules.limit_dA(-1) == 0
+    tell(rules, CCD, b"\x01")
+    assert rules.limit_dA(-1) == 350
+
+
+def test_the_ccs_of_7_bytes_is_read():
+    rules = ready()
+    tell(rules, CCS, ccs(0, 7))
+    assert rules.limit_dA(1) == 0
+    tell(rules, CCS, ccs(1, 7))
+    assert rules.limit_dA(1) == 400
+
+
+def test_the_smallest_demand_counts():
+    rules = ready()
+    demand(rules, 0.1)
+    assert rules.limit_dA(1) == 1
+
+
+def test_an_unknown_mode_is_no_demand_whatever_its_sign():
+    for mode in (0, 4, 255):
+        rules = ready()
+        rules.observe(BCL, 1, bytes((4, 16, 48, 17, mode)), 0)  # raw 4400
+        assert rules.limit_dA(1) == 0

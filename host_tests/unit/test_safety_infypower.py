@@ -358,3 +358,26 @@ def test_a_forgotten_mode_is_forgotten_for_every_module():
 
 def test_module_bits_are_small():
     assert infypower_rules._MODULES == 30  # 1 << 29 is the largest small int's bit
+
+
+def test_set_points_that_left_are_exact():
+    rules = Rules()
+    leave(rules, 0x1001, 375000)
+    leave(rules, 0x1002, 30000)
+    assert (rules.voltage_left_dV, rules.current_left_dA) == (3750, 300)
+
+
+def test_a_negative_reading_is_its_magnitude():
+    rules = started()
+    hear(rules, 0x1001, -375099 & 0xFFFFFFFF)
+    hear(rules, 0x1002, -20000 & 0xFFFFFFFF)
+    assert (rules.voltage_dV, rules.current_dA) == (3750, 200)
+    hear(rules, 0x1001, 0xFF0000)  # 16711 V: nonsense, but positive
+    assert rules.voltage_dV == 0xFF0000 // 100
+
+
+def test_an_echo_beyond_the_inverter_is_none():
+    rules = started()
+    hear(rules, 0x2110, 0xA2, 0, ECHO_0)
+    hear(rules, 0x1111, 1)
+    assert rules.direction == 0

@@ -298,3 +298,12 @@ def test_alarms_act_at_once():
 def test_a_new_monitor_is_not_calm_before_it_looked():
     assert Bed().monitors.calm == 0
     assert Bed().monitors.fault == 0
+
+
+def test_a_cause_that_goes_as_its_time_ends_does_not_trip():
+    bed = Bed()
+    bed.sensed.link_dV = 5000
+    bed.monitors.step(0, 300, 1)
+    bed.sensed.link_dV = 3800
+    bed.monitors.step(20, 300, 1)
+    assert bed.monitors.fault == 0

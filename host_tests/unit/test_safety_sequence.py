@@ -347,3 +347,43 @@ def test_what_was_refused_is_forgotten_when_nothing_changes():
     assert sequence.refused_bits == OUT_LOCK
     sequence.vet(IDLE_OUTPUTS, 20)
     assert sequence.refused_bits == 0
+
+
+def test_an_opening_by_time_counts_as_one_under_load_and_once():
+    sequence, sensed, car, converter = closed(500)
+    sequence.vet(IDLE_OUTPUTS, 20)
+    assert sequence.opened_under_load == 0
+    sequence.vet(IDLE_OUTPUTS, 60)
+    assert (sequence.openings, sequence.opened_under_load) == (1, 1)
+    sensed.contactor = 0
+    sequence.moved()
+    assert sequence.opened_under_load == 1
+    # and the next one, by itself, counts again
+    sensed.contactor = 1
+    sequence.moved()
+    sensed.contactor = 0
+    sequence.moved()
+    assert sequence.opened_under_load == 2
+
+
+def test_what_does_not_change_is_not_out_of_order():
+    sequence, sensed, car, converter = made()
+    sensed.plugged = 0
+    assert sequence.vet(OUT_AUX | OUT_LOCK | OUT_BLEED, 10) == OUT_AUX | OUT_LOCK | OUT_BLEED  # the supply stays on
+    sensed.contactor = 1
+    assert sequence.vet(OUT_AUX | OUT_LOCK, 20) == OUT_AUX | OUT_LOCK  # bleeding may always end
+    assert sequence.refused_bits == 0
+    sequence, sensed, car, converter = made()
+    sensed.link_dV = 599
+    assert sequence.vet(0, 10) == 0
+    sensed.link_dV = 600
+    assert sequence.vet(OUT_AUX, 20) == OUT_AUX  # unlocked it stays
+    assert sequence.refused_bits == 0
+    assert sequence.vet(OUT_AUX | OUT_LOCK, 30) == OUT_AUX | OUT_LOCK
+    sequence, sensed, car, converter = made()
+    sequence.vet(OUT_BLEED, 10)
+    sensed.contactor = 1
+    assert sequence.vet(OUT_BLEED | OUT_LOCK, 20) == OUT_BLEED | OUT_LOCK
+    assert sequence.vet(OUT_LOCK, 30) == OUT_LOCK
+    assert sequence.vet(OUT_LOCK | OUT_BLEED, 40) == OUT_LOCK
+    assert sequence.refused_bits == OUT_BLEED

@@ -3,45 +3,7 @@ from firmware import station
 from firmware.safety import soc as rules
 from firmware.safety.soc import Soc
 from firmware.units import UNKNOWN
-
-
-class Car:
-    def __init__(self, soc_permille=600, step=10, capacity_Wh=1000):
-        self.vin = 0
-        self.capacity_Wh = capacity_Wh
-        self.soc_permille = soc_permille
-        self.soc_step_permille = step
-        self.soc_reports = 0
-        self.voltage_min_dV = 3200
-        self.cell_min_cV = 280
-        self.highest_cV = self.lowest_cV = UNKNOWN
-        self.floor_permille = UNKNOWN
-        self.offer = 1
-
-    def offered(self):
-        return self.offer
-
-    def report(self, soc_permille):
-        self.soc_permille = soc_permille
-        self.soc_step_permille = 10
-        self.soc_reports += 1
-
-
-def made(floor_permille=200, **car):
-    car = Car(**car)
-    soc = Soc(car, floor_permille)
-    soc.judge(3800, 0)
-    return car, soc
-
-
-def flow(soc, Wh, current_dA=0):
-    # So much energy through the sensors, + into the car, in one judgement.
-    left = Wh * 1000 * 45000
-    while left:
-        part = max(-900000000, min(900000000, left))
-        soc._energy += part
-        left -= part
-        soc.judge(3800, current_dA)
+from host_tests.unit.safety_account import Car, flow, made
 
 
 def test_the_reasons_are_those_of_the_station():
@@ -237,129 +199,6 @@ def test_capacity_changes_keep_the_share():
     assert soc.low_mWh == 579 * 500000
 
 
-# --- trust ---
-def test_no_step_after_energy_worth_2_percent():
-    car, soc = made()
-    car.report(600)
-    soc.judge(3800, 0)
-    flow(soc, -20)
-    assert (soc.doubted, soc.ok) == (0, 1)
-    soc._energy -= 45000
-    soc.judge(3800, 0)
-    assert (soc.doubted, soc.ok, soc.why) == (1, 0, station.R_SOC_DOUBT)
-    flow(soc, 100)
-    assert soc.doubted == 1  # for this session
-    soc.replugged()
-    assert soc.doubted == 0
-
-
-def test_an_honest_car_is_believed_all_the_way_down_and_up():
-    for lost in (0, 4, 9):  # it stands anywhere within its step
-        car, soc = made(soc_permille=900)
-        true = 9000 + lost * 10
-        low = 0
-        for turn in (-1, 1, -1, 1):
-            for _ in range(600):
-                true += turn * 10
-                flow(soc, turn)
-                car.report(true // 100 * 10)
-                soc.judge(3800, 0)
-                assert not soc.doubted
-                low = min(low, 10 * soc.low_permille - true)
-                assert 10 * soc.low_permille <= true
-        assert low > -600  # and the caution does not add up
-
-
-def test_old_packs_that_hold_two_thirds_are_believed():
-    car, soc = made(soc_permille=200)
-    for percent in range(21, 99):
-        flow(soc, 7)
-        car.report(percent * 10)
-        soc.judge(3800, 0)
-    assert not soc.doubted
-    for percent in range(97, 30, -1):
-        flow(soc, -7)
-        car.report(percent * 10)
-        soc.judge(3800, 0)
-    assert not soc.doubted
-
-
-def test_a_rise_that_no_charge_paid_for():
-    for rise, doubted in ((10, 0), (20, 0), (21, 1), (100, 1)):
-        car, soc = made()
-        car.report(600)
-        soc.judge(3800, 0)
-        car.report(600 + rise)
-        soc.judge(3800, 0)
-        assert soc.doubted == doubted
-    car, soc = made()
-    car.report(600)
-    soc.judge(3800, 0)
-    flow(soc, 34)
-    for rise in (10, 20):
-        car.report(600 + rise)
-        soc.judge(3800, 0)
-    assert not soc.doubted
-
-
-def test_a_jump_down_and_up_is_not_believed():
-    car, soc = made()
-    for soc_permille in (600, 500, 600):
-        car.report(soc_permille)
-        soc.judge(3800, 0)
-    assert soc.doubted
-    assert soc.low_permille == 500
-
-
-def test_a_car_that_admits_half_of_it_is_found_out():
-    car, soc = made(soc_permille=900)
-    car.report(900)
-    soc.judge(3800, 0)
-    out = 0
-    while not soc.doubted and out < 200:
-        out += 1
-        flow(soc, -1)
-        car.report(900 - out // 20 * 10)
-        soc.judge(3800, 0)
-    assert 20 < out <= 40
-    assert soc.low_permille <= 890 - out
-
-
-def test_a_paid_rise_lifts_the_account_by_no_more_than_itself():
-    car, soc = made()
-    car.report(600)
-    soc.judge(3800, 0)
-    soc.low_mWh = 500000
-    flow(soc, 10)
-    car.report(610)
-    soc.judge(3800, 0)
-    assert soc.low_mWh == 500000 + 10000 - 312 + 10000
-    soc.low_mWh = 605000
-    flow(soc, 20)
-    car.report(620)
-    soc.judge(3800, 0)
-    assert soc.low_mWh == 620000  # the report bounds it
-    soc.low_mWh = 605000
-    car.report(630)
-    soc.judge(3800, 0)
-    assert soc.low_mWh == 615000
-    soc.low_mWh = 500000
-    car.report(660)
-    soc.judge(3800, 0)
-    assert soc.low_mWh == 500000  # unpaid
-
-
-def test_the_first_report_only_sets_the_mark():
-    car, soc = made(step=1, soc_permille=605)
-    car.report(640)  # BCP and BCS may differ
-    soc.judge(3800, 0)
-    assert soc.doubt_mWh == 0
-    car, soc = made(step=1, soc_permille=605)
-    car.report(580)
-    soc.judge(3800, 0)
-    assert soc.low_mWh == 580000
-
-
 # --- offer and voltage ---
 def test_a_car_that_did_not_offer_is_not_discharged():
     car, soc = made()
@@ -430,3 +269,23 @@ def test_a_new_plug_begins_anew():
     soc.replugged()
     assert (soc.low_mWh, soc.capacity_Wh, soc.soc_permille, soc.doubt_mWh) == (UNKNOWN, 0, UNKNOWN, 0)
     assert (soc._energy, soc._reports, soc._thin, soc._hungry, soc.out_W, soc.vin) == (0, 0, 0, 1, 0, 0)
+
+
+def test_the_margin_to_the_last_mWh():
+    # 19 kW for 600 ms and half of 2500 ms: 9763 mWh; with a capacity of 1 Wh each is a per mille.
+    for low_permille, ok in ((9864, 0), (9865, 1)):
+        car, soc = made()
+        soc.floor_permille = 100
+        soc.low_permille = low_permille
+        soc._compare(3800, -500, 1)
+        assert soc.ok == ok
+
+
+def test_energy_before_the_first_report_is_not_of_this_account():
+    car = Car(UNKNOWN)
+    soc = Soc(car, 200)
+    soc.judge(3800, 0)
+    soc._energy = -450000000
+    car.soc_permille = 600
+    soc.judge(3800, 0)
+    assert soc.low_mWh == 590000

@@ -174,3 +174,23 @@ def test_module_enable_is_never_held():
     for mask in masks(stopped()):
         assert not mask & OUT_ENABLE
     assert RUN_OUTPUTS & OUT_ENABLE
+
+
+def test_5_A_may_be_opened():
+    for current_A, at in ((5, 0), (-5, 0), (5.2, 60), (-5.2, 60)):
+        io = stopped(reaction_ms=5000, current_A=current_A)
+        assert io.written[1] == (at, HELD)
+
+
+def test_60_V_is_not_low():
+    for link_V, inlet_V, at in ((59.95, 0, 41), (0, 59.95, 41), (60, 0, 42), (0, 60, 42)):
+        io = stopped(link_V=link_V, inlet_V=inlet_V)
+        assert io.written[3][0] == at
+
+
+def test_old_values_of_dead_sensors_are_not_believed():
+    rig = Rig().charging(0)
+    io = Io(rig)
+    io.broken = "sample"
+    safe_stop(io, io, rig.gate, io.ticks, io.sleep)
+    assert io.written[1][0] == 60

@@ -206,12 +206,12 @@ def test_a_stay_of_14_days_across_the_wrap():
 
 def test_the_account_leaves_the_sensors_offset_out():
     rig = Rig().charging(0)
-    rows = ((0.9, 1, 0, 0), (-0.9, 1, 0, 0), (1, 1, 0, 1), (-1, 1, 0, 1), (0.5, 1, 30, 1), (0.5, 0, 30, 0))
+    rows = ((0.9, 1, 0, 0), (-0.9, 1, 0, 0), (1, 1, 0, 1), (-1, 1, 0, 1), (0.5, 1, 0.1, 1), (0.5, 0, 30, 0))
     for stray_A, on, set_A, counted in rows:
         gate = rig.gate
         rig.stray_A = stray_A
         gate.converter.on_left = on
-        gate.converter.current_left_dA = set_A * 10
+        gate.converter.current_left_dA = int(set_A * 10)
         gate.limit_dA = gate.allowed_dA = 550
         rig.tick(2)
         gate.soc._energy = 0
@@ -231,3 +231,12 @@ def test_a_stalled_tick_counts_100_ms_at_most():
     before = soc.low_mWh
     rig.tick(20)
     assert 600 < soc.low_mWh - before < 680  # 11.4 kW for 200 ms
+
+
+def test_a_contact_that_opens_by_itself_under_load_is_counted():
+    rig = Rig().charging(30)
+    rig.tick(2)
+    rig.contactor = 0
+    rig.relay_works = False
+    rig.tick(2)
+    assert (rig.gate.openings, rig.gate.opened_under_load) == (0, 1)
