@@ -60,12 +60,15 @@ class Aggregator:
     def __init__(self, port: int) -> None:
         self.heard: list[tuple[str, bytes, bool]] = []
         self._client = paho.Client(paho.CallbackAPIVersion.VERSION2, client_id="aggregator")
-        self._client.on_message = lambda _c, _u, m: self.heard.append((m.topic[len(TOPIC) :], bytes(m.payload), m.retain))
+        self._client.on_message = lambda _client, _data, message: self._hear(message)
         self._client.on_connect = lambda c, *_: c.subscribe(TOPIC + "#", 1)
         self._client.max_inflight_messages_set(1000)
         self._client.reconnect_delay_set(1, 1)
         self._client.connect("127.0.0.1", port)
         self._client.loop_start()
+
+    def _hear(self, message: paho.MQTTMessage) -> None:
+        self.heard.append((message.topic[len(TOPIC) :], bytes(message.payload), message.retain))
 
     def close(self) -> None:
         self._client.disconnect()

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from firmware import faults, station
+from firmware import faults
 from firmware.faults import F_CC1_LOST
 from firmware.station import (
     C_PHASE,
@@ -12,11 +12,7 @@ from firmware.station import (
     PH_DISCHARGE,
     PH_IDLE,
     R_FLOOR,
-    C_GATE_FLOOR_permille,
-    G_EXPORT_Wh,
-    G_IMPORT_Wh,
 )
-from firmware.uplink import statement
 from host_tests.uplink_rig import ROOT, Rig, UNIX_s
 from hw_tests.bench.minibroker import packet, publish_packet
 
@@ -143,104 +139,6 @@ def test_events_are_told_with_what_to_do(rig):
     assert rig.said("state")[-1]["faults"] == ["cc1_lost"]
 
 
-def test_nothing_of_the_record_is_missing_after_an_outage():
-    rig = Rig(meter_interval_s=10)
-    grid = rig.station.grid.now
-    rig.run(35000)
-    rig.broker.kill()
-    for _ in range(30):
-        grid[G_IMPORT_Wh] += 7
-        grid[G_EXPORT_Wh] += 2
-        rig.station.events.put(EV_PHASE, PH_IDLE, 0, rig.ticks_ms())
-        rig.run(2000)
-    rig.broker.start()
-    rig.run(40000)
-    records = sorted(rig.said("event") + rig.said("meter"), key=lambda record: record["seq"])
-    assert [record["seq"] for record in records] == list(range(1, len(records) + 1))
-    meters = rig.said("meter")
-    assert sum(meter["import_Wh"] for meter in meters) == 210 and sum(meter["export_Wh"] for meter in meters) == 60
-    for before, after in zip(meters, meters[1:]):
-        assert after["start_s"] == before["end_s"]
-    assert sum(record["hist"] for record in records) >= 30
-    assert [e["state"] for e in rig.said("event") if e["code"] == "broker"] == ["raised", "cleared"]
-    state = rig.said("state")[-1]["mqtt"]
-    assert state["lost"] == 0 and state["waiting"] == 0 and state["reconnects"] == 1
-
-
-def test_a_record_that_was_not_acknowledged_is_told_again():
-    rig = Rig()
-    rig.run(1000)
-    rig.broker.hold_pubacks = True
-    rig.station.events.put(EV_PHASE, PH_DISCHARGE, 0, rig.ticks_ms())
-    rig.run(10000)
-    rig.broker.hold_pubacks = False
-    rig.run(20000)
-    seqs = [event["seq"] for event in rig.said("event")]
-    assert seqs.count(1) >= 2 and set(seqs) == set(range(1, max(seqs) + 1))
-
-
-def test_a_journal_that_overflows_says_how_much_it_lost():
-    rig = Rig(meter_interval_s=5)
-    rig.run(1000)
-    rig.broker.kill()
-    rig.run(600000)
-    rig.broker.start()
-    rig.run(60000)
-    meters = rig.said("meter")
-    lost = rig.said("state")[-1]["mqtt"]["lost"]
-    assert lost > 0
-    seqs = [record["seq"] for record in meters + rig.said("event")]
-    assert max(seqs) - len(set(seqs)) == lost
-
-
-def test_reconnecting_waits_longer_each_time_and_not_longer_than_half_a_minute():
-    rig = Rig()
-    rig.broker.kill()
-    rig.run(300000)
-    waits = [int(line.split("next try in ")[1].split()[0]) for line in rig.lines if "next try" in line]
-    assert 750 <= waits[0] <= 1250 and max(waits) <= 37500 and len(waits) < 25
-    assert waits[0] < waits[3] < waits[6]
-
-
-def test_stations_do_not_come_back_in_step():
-    def waits(name):
-        rig = Rig(station=name)
-        rig.broker.kill()
-        rig.run(60000)
-        return [line for line in rig.lines if "next try" in line]
-
-    assert waits("a1") != waits("a2")
-
-
-def test_a_dead_peer_is_noticed_within_the_keep_alive():
-    rig = Rig(mqtt_keepalive_s=10)
-    rig.run(1000)
-    rig.broker.mute = True
-    rig.run(16000)
-    assert any("next try" in line for line in rig.lines)
-
-
-def test_a_silent_connection_is_kept_alive_by_pings():
-    rig = Rig()
-    rig.station.car.now[C_PHASE] = PH_IDLE
-    rig.run(10 * 60000)
-    assert rig.said("state")[-1]["mqtt"]["reconnects"] == 0 and rig.broker.violations == []
-
-
-def test_the_last_will_is_told_when_the_station_dies():
-    rig = Rig()
-    rig.run(1000)
-    rig.broker.tick(rig.ms + 46000)
-    assert rig.broker.retained[ROOT + "status"][0] == b"offline"
-
-
-def test_an_orderly_end_says_goodbye():
-    rig = Rig()
-    rig.run(1000)
-    rig.uplink.close()
-    assert rig.broker.messages(ROOT + "status", "sluice-s1-st1")[-1] == b"offline"
-
-
 @pytest.mark.parametrize("code", [1, 2, 3, 4, 5])
 def test_a_broker_that_refuses_is_tried_again(code):
     rig = Rig()
@@ -344,75 +242,3 @@ def test_more_than_65536_publishes_of_qos_1():
         rig.run(40)
     rig.run(1000)
     assert len({event["seq"] for event in rig.said("event")}) == 300
-
-
-def test_the_longest_state_fits_into_1_KB():
-    rig = Rig(site="s" * 32, station="t" * 32)
-    rig.run(500)
-    for record in (rig.station.sense, rig.station.car, rig.station.power, rig.station.grid, rig.station.control):
-        for slot in range(len(record.now)):
-            record.now[slot] = -1000000000
-    rig.station.publish_all()
-    names = station.REASON_NAMES
-    longest = max(range(len(names)), key=lambda index: len(names[index]))
-    power = rig.station.power.now
-    power[station.P_REASON] = power[station.P_CHARGE_WHY] = power[station.P_DISCHARGE_WHY] = longest
-    power[station.P_SOURCE] = 1
-    rig.station.publish_all()
-    for reader in (rig.uplink._view.power, rig.uplink._view.car, rig.uplink._view.sense, rig.uplink._view.grid):
-        reader.refresh()
-    rig.uplink._view.control.refresh()
-    for code in range(faults.FAULTS):
-        rig.journal.active[code] = 1
-    rig.uplink.published = rig.uplink.acknowledged = 10**9
-    text = rig.uplink._begin()
-    statement.write_state(text, rig.uplink._view, rig.config, "x" * 40, rig.journal.active)
-    text.number("heap_free_B", 160000)
-    rig.uplink._write_counters(text)
-    said = bytes(text.end())
-    assert len(said) <= 1024
-    json.loads(said)
-
-
-def test_what_is_told_of_a_record_carries_the_slot_s_name():
-    """The keys of statement.py stand in the order of the slots; each is the slot's name in small letters."""
-    for prefix, keys in (
-        ("S_", statement.SENSE),
-        ("C_", statement.CAR),
-        ("P_", statement.POWER),
-        ("G_", statement.GRID),
-        ("K_", statement.CONTROL),
-    ):
-        slots = {}
-        for name in dir(station):
-            if name.startswith(prefix) and isinstance(getattr(station, name), int):
-                slots[getattr(station, name)] = name[2:].lower().replace("gate_", "", 1)
-        for slot, key in enumerate(keys.split(" ")):
-            if key not in ("-", "gate_refused"):
-                assert slots[slot] == key.lower()
-    assert statement.CAR.split(" ")[station.C_GATE_REFUSED] == "gate_refused"
-
-
-def test_every_fault_has_words():
-    from firmware import fault_text
-
-    for name in dir(faults):
-        code = getattr(faults, name)
-        if name.startswith("F_") and isinstance(code, int):
-            told, mrec = fault_text.name_of(code)
-            assert told == name[2:].lower() and mrec.isdigit()
-            assert 20 < len(fault_text.action_of(code)) < 100, name
-
-
-def test_the_version_is_that_of_the_project():
-    import tomllib
-    from pathlib import Path
-
-    project = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text())
-    assert project["project"]["version"] == statement.FW
-
-
-def test_the_floor_that_is_told_is_the_gate_s(rig):
-    rig.station.car.now[C_GATE_FLOOR_permille] = 777
-    rig.run(6000)
-    assert rig.said("state")[-1]["floor_permille"] == 777

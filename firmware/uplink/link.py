@@ -6,7 +6,7 @@
 #   - the fixed header is remembered: umqtt's callback cannot see RETAIN and DUP;
 #   - a packet is collected and written at once: umqtt's small writes meet Nagle and the delayed acknowledgement.
 # The seam for TLS: wrap `self._socket` in connect(); it needs a non-blocking handshake and control's grant of quiet.
-# mypy: disable-error-code="union-attr"  (the socket is None while there is no connection)
+# mypy: disable-error-code="union-attr"
 from micropython import const
 
 from firmware.units import age_ms

@@ -86,7 +86,7 @@ class _Rig:
 
     def answers(self):
         self.orders.step(self.now)
-        told = []
+        told: list = []
         while True:
             answer = self.orders.answer()
             if answer is None:
@@ -270,6 +270,7 @@ def test_an_order_older_than_the_newest_is_refused_so_that_no_replay_gets_throug
 def test_malformed_orders_say_what_and_where():
     for raw in (b"", b"x", b"[1]", b"5", b'"a"', b"\xff\xfe", b'{"id":"\xff"}', b"{" * 200, b"[" * 400, b"null"):
         assert _reason(raw=raw) == "malformed", raw
+    order: dict
     for order in (
         {"id": None}, {"id": ""}, {"id": 5}, {"id": "x" * 41}, {"id": 'a"b'}, {"id": "a\nb"}, {"id": "\u00e4"},
         {"t": None}, {"t": "now"}, {"t": 1.5}, {"t": True}, {"exp": None}, {"exp": [1]}, {"power_W": None},
