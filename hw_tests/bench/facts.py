@@ -33,6 +33,9 @@ FACTS: dict[str, str] = {
     "bleed": "1: the bleed resistor is switched in",
     "locked": "1: the plug is locked",
     "aux": "1: the car's auxiliary supply is on",
+    "d1": "1: CHAdeMO d1 gives the car 12 V",
+    "d2": "1: CHAdeMO d2 closes the circuit of the car's contactor coils",
+    "permission": "1: CHAdeMO line k, the car permits",
     "enable": "1: module-enable reaches the converter",
     # The car and its bus, decoded by the bench.
     "plugged": "1: the plug is in",

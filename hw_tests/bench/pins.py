@@ -32,6 +32,7 @@ class PinsParams:
     lock_ms: int = 150
     aux_ms: int = 15
     aux_V: float = 12.0
+    pilot_ms: int = 5  # d1 and d2 of CHAdeMO
     feedback_ms: int = 5  # auxiliary contact of K1/K2 behind the main contacts
     ambient_C: float = 25.0
     hardwired_estop: bool = False  # E-stop cuts module-enable without the firmware
@@ -56,12 +57,14 @@ class Pins:
         self.cc1_mV = float(CC1_RELEASED_mV)
         self.estop = False
         self.button = False
-        self.permission = False
+        self.permission = False  # the input held active, whatever the car does
         self.temperature_C = [params.ambient_C, params.ambient_C]
         self.frozen = False  # the link to the board delivers nothing new
         self.heartbeat_losses = 0
         self.lock = Relay(params.lock_ms, params.lock_ms)
         self.aux = Relay(params.aux_ms, params.aux_ms)
+        self.d1 = Relay(params.pilot_ms, params.pilot_ms)
+        self.d2 = Relay(params.pilot_ms, params.pilot_ms)
         self.feedback = Relay(params.feedback_ms, params.feedback_ms)
         self.feedback_fault: bool | None = None
         self._edge_ms: int | None = None  # the last edge of the heartbeat
@@ -103,6 +106,19 @@ class Pins:
         if self.feedback.moving:
             self.feedback.step(now_ms)
         plant.aux_V = self.params.aux_V if self.aux.closed and plant.plugged else 0.0
+        self._pilot(mask, now_ms)
+
+    def _pilot(self, mask: int, now_ms: int) -> None:
+        plant, d1, d2 = self.plant, self.d1, self.d2
+        d1.drive(bool(mask & OUT_D1), now_ms)
+        d2.drive(bool(mask & OUT_D2), now_ms)
+        if d1.moving:
+            d1.step(now_ms)
+        if d2.moving:
+            d2.step(now_ms)
+        plant.d1, plant.d2 = d1.closed, d2.closed
+        if plant.vehicle.coil_by_station:
+            plant.vehicle.supply()
 
     @property
     def alive(self) -> bool:
@@ -141,7 +157,7 @@ class Pins:
         raw[ESTOP] = int(self.estop)
         raw[BUTTON] = int(self.button)
         raw[LOCKED] = int(self.lock.closed)
-        raw[PERMISSION] = int(self.permission)
+        raw[PERMISSION] = int(self.permission or (plant.plugged and plant.vehicle.permission))
         if self.params.noise:
             noise = self._random.getrandbits(16)
             raw[LINK] += (noise & 7) - 4  # 0.2 V

@@ -73,6 +73,7 @@ class Plant:
         self.car_contactor = Relay(params.car_relay_ms, params.car_relay_ms)
         self.plugged = False
         self.aux_V = 0.0
+        self.d1 = self.d2 = False  # CHAdeMO: the station's switches towards the car
         self.link_V = 0.0
         self.inlet_V = 0.0  # at the station's end of the cable, car side of K1/K2
         self.current_A = 0.0  # through K1/K2: what the station's sensor sees

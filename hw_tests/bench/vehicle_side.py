@@ -14,6 +14,8 @@ class VehicleSide:
     def __init__(self, plant: Plant):
         self._plant = plant
         self._close = False
+        self.permission = False  # CHAdeMO: switch k pulls the permission line low
+        self.coil_by_station = False  # CHAdeMO: the coil of K5/K6 lies between the station's d1 (12 V) and d2 (ground)
 
     @property
     def plugged(self) -> bool:
@@ -24,6 +26,16 @@ class VehicleSide:
     def aux_V(self) -> float:
         """Auxiliary supply A+/A- from the station."""
         return self._plant.aux_V
+
+    @property
+    def d1(self) -> bool:
+        """CHAdeMO: the station's switch d1 gives 12 V on CP/SS1 (optocoupler f)."""
+        return self._plant.plugged and self._plant.d1
+
+    @property
+    def d2(self) -> bool:
+        """CHAdeMO: the station's switch d2 returns the coil to ground (optocoupler g)."""
+        return self._plant.plugged and self._plant.d2
 
     @property
     def inlet_V(self) -> float:
@@ -76,4 +88,9 @@ class VehicleSide:
     @close_contactors.setter
     def close_contactors(self, close: bool) -> None:
         self._close = bool(close)
-        self._plant.car_contactor.drive(self._close, self._plant.now_ms)
+        self.supply()
+
+    def supply(self) -> None:
+        """Drive the coil with what supplies it now: without d1 and d2 a CHAdeMO car cannot hold its contactors."""
+        fed = not self.coil_by_station or (self.d1 and self.d2)
+        self._plant.car_contactor.drive(self._close and fed, self._plant.now_ms)
