@@ -1,9 +1,9 @@
 """Which functions take their locals from the heap: `build/venv/bin/python host_tests/state_words.py [file ...]`.
 
 MicroPython puts the locals and the stack of a call on the C stack up to 11 words (VM_MAX_STATE_ON_STACK, py/objfun.c);
-beyond, it allocates and frees them on the heap: some 8,000 to 15,000 instructions a call, as measured, which no count of
-allocations shows. The number stands in the first bytes of every function's bytecode; it is read here from the .mpy of the
-image, constants written out.
+beyond, it allocates and frees them on the heap: some 8,000 to 15,000 instructions a call, as measured, which no count
+of allocations shows. The number stands in the first bytes of every function's bytecode; it is read here from the .mpy
+of the image, constants written out.
 """
 
 import subprocess
