@@ -144,7 +144,8 @@ class Broker:
         self.window = window
         self.keep_retained = keep_retained  # over kill() and start(), as a broker with persistence
         self.retained: dict[str, tuple[bytes, int]] = {}
-        self.connections: list[Connection] = []
+        self.connections: list[Connection] = []  # of clients that have said CONNECT
+        self._transports: list[Connection] = []  # all
         self.violations: list[str] = []  # of the protocol, by clients
         self.log: list[Traffic] = []
         self.listeners: list[tuple[str, Callable[[str, bytes, bool], None]]] = []
@@ -158,8 +159,9 @@ class Broker:
     def kill(self) -> None:
         """Die at once: connections drop, nobody's will is told, new ones are refused."""
         self.running = False
-        for connection in self.connections:
+        for connection in self._transports:
             connection.open = False
+        self._transports.clear()
         self.connections.clear()
         if not self.keep_retained:
             self.retained.clear()
@@ -208,6 +210,8 @@ class Broker:
     def drop(self, connection: Connection, will: bool = True) -> None:
         """End a connection; its will is told unless it said goodbye."""
         connection.open = False
+        if connection in self._transports:
+            self._transports.remove(connection)
         if connection in self.connections:
             self.connections.remove(connection)
             if will and connection.will is not None:
@@ -229,7 +233,9 @@ class Broker:
         """A new transport connection."""
         if not self.running:
             raise ConnectionRefusedError(111, "no broker")
-        return Connection(self)
+        connection = Connection(self)
+        self._transports.append(connection)
+        return connection
 
     def handle(self, connection: Connection, head: int, body: bytes) -> None:
         """One whole packet of a client."""
