@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from random import Random
 
+from hw_tests.bench.gauge import Gauge
+
 from ..frame import Frame
 from . import codec
 from .mischief import Mischief
@@ -13,43 +15,6 @@ CHARGE, DISCHARGE = 1, -1
 FORBIDDEN, CHARGE_ALLOWED, DISCHARGE_ALLOWED = 0, 1, 2  # BSM 7.5-6; 2 is V1.12, "untrusted" in 2015
 STATES = ("cell_voltage", "soc", "over_current", "over_temperature", "insulation", "connector")
 _BCL_ID = 0x181056F4
-
-
-class Gauge:
-    """The fuel gauge: the true SOC, rounded as the profile says, with its lies."""
-
-    def __init__(self, profile: Profile, vehicle: Vehicle, mischief: Mischief):
-        self._profile, self._vehicle = profile, vehicle
-        self._mischief, self._active = mischief, mischief.active
-        self._frozen: float | None = None
-
-    def _soc(self, now_ms: int) -> float:
-        """What it believes, 0 to 1."""
-        profile, active = self._profile, self._active
-        soc = self._vehicle.soc
-        if profile.soc_frozen or "soc_frozen" in active:
-            self._frozen = soc = soc if self._frozen is None else self._frozen
-        else:
-            self._frozen = None
-        if profile.soc_jump_permille and now_ms // profile.soc_jump_ms % 2:
-            soc += profile.soc_jump_permille / 1000
-        if "soc_jump" in active:
-            jump = active["soc_jump"]
-            turns = (now_ms - self._mischief.since_ms["soc_jump"]) // (jump["period_ms"] or 1 << 60)
-            soc += jump["permille"] / 1000 * (turns % 2 == 0)
-        offset = profile.soc_offset_permille + (active["soc_offset"]["permille"] if "soc_offset" in active else 0)
-        return min(1.0, max(0.0, soc + offset / 1000))
-
-    def permille(self, now_ms: int, step: int = 10) -> int:
-        """As told in a message whose resolution is `step` permille."""
-        steps = self._soc(now_ms) * 1000 / step
-        rounding = self._profile.soc_rounding
-        whole = int(steps + 1e-9)
-        if rounding == "up":
-            whole = int(steps + 1 - 1e-9)
-        elif rounding == "nearest":
-            whole = int(steps + 0.5)
-        return min(1000, whole * step)
 
 
 class Bms:
