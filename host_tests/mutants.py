@@ -1,7 +1,8 @@
 """Breaks firmware/safety on purpose, one small change at a time, and runs its unit tests against each.
 
 A mutant that no test notices is a survivor: it stands in host_tests/mutants_survivors.txt with the reason why it does
-no harm, or this fails. A line there that ends in `*` is for all that begin so. Run: python -m host_tests.mutants [--only gate.py] [--jobs 2]
+no harm, or this fails. A line there that ends in `*` is for all that begin so.
+Run: python -m host_tests.mutants [--only gate.py] [--jobs 2]
 """
 
 import argparse
@@ -170,6 +171,10 @@ def listed():
     lines = SURVIVORS.read_text(encoding="utf-8").splitlines() if SURVIVORS.exists() else []
     rows = [line.split(" | ", 1) for line in lines if line and not line.startswith("#")]
     return {row[0]: row[1] for row in rows}
+
+
+def _line_for(key, known):
+    return next((k for k in known if key == k or (k.endswith("*") and key.startswith(k[:-1]))), None)
 
 
 def main():

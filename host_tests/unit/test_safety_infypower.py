@@ -1,5 +1,4 @@
 # The gate's own reading of Infypower frames (facts, hardware 3.1). Runs on CPython and on MicroPython.
-from firmware.safety import infypower_rules
 from firmware.safety.infypower_rules import OFF, OFF_ID, ZERO, Rules
 from firmware.safety.kinds import ALWAYS, CURRENT, FREE, MODE, NEVER, ON, SETUP, VOLTAGE
 from firmware.units import UNKNOWN
@@ -356,10 +355,6 @@ def test_a_forgotten_mode_is_forgotten_for_every_module():
     assert rules.direction == 0
 
 
-def test_module_bits_are_small():
-    assert infypower_rules._MODULES == 30  # 1 << 29 is the largest small int's bit
-
-
 def test_set_points_that_left_are_exact():
     rules = Rules()
     leave(rules, 0x1001, 375000)
@@ -381,3 +376,9 @@ def test_an_echo_beyond_the_inverter_is_none():
     hear(rules, 0x2110, 0xA2, 0, ECHO_0)
     hear(rules, 0x1111, 1)
     assert rules.direction == 0
+
+
+def test_new_rules_know_nothing():
+    rules = Rules()
+    assert rules.value == rules.off_left == rules.on_left == rules.on_direction == rules.direction == rules.off == 0
+    assert rules.live == rules._rectifiers == rules._inverters == rules._on == rules._echo == 0

@@ -266,3 +266,14 @@ def test_on_its_way_down_a_set_point_may_stand_at_the_edge():
     gate.limit_dA, gate.allowed_dA = 0, 300
     assert gate._fits(300, gate.converter)
     assert not gate._fits(301, gate.converter)
+
+
+def test_a_new_gate_is_at_rest():
+    gate = Rig().gate
+    assert (gate.refused_id, gate._falling, gate._excess, gate._judged_ms) == (0, 0, 0, 0)
+
+
+def test_not_a_tenth_of_an_ampere_out_of_a_car_whose_contacts_are_open():
+    rig = prepared(INVERTER)
+    rig.gate.sensed.contactor = 0
+    assert not rig.send(amps(0.1))

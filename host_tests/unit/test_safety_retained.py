@@ -99,7 +99,7 @@ def test_any_spoiled_byte_spoils_the_image():
 
 def test_noise_is_nothing():
     for fill in (0x00, 0xFF, 0x55, 0xA5):
-        assert not retained.load(bytearray([fill]) * 256, Soc())
+        assert not retained.load(bytearray(bytes((fill,)) * 256), Soc())
 
 
 def test_an_impossible_capacity_is_nothing():

@@ -177,7 +177,7 @@ def test_module_enable_is_never_held():
 
 
 def test_5_A_may_be_opened():
-    for current_A, at in ((5, 0), (-5, 0), (5.2, 60), (-5.2, 60)):
+    for current_A, at in ((5, 0), (-5, 0), (5.15, 60), (-5.15, 60)):
         io = stopped(reaction_ms=5000, current_A=current_A)
         assert io.written[1] == (at, HELD)
 

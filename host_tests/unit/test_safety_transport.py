@@ -36,6 +36,7 @@ def test_a_message_is_put_together_in_order():
 
 def test_packets_without_a_request_are_nothing():
     transport = Transport()
+    assert (transport.pf, transport.lowest_cV) == (-1, 0xFFF)
     assert feed(transport, 9) == -1
     assert transport.packet(dt(0), 0) == -1
 
