@@ -107,7 +107,14 @@ class Control:
         session.step(now, stage.reached, self._power[P_DIRECTION], stop)
         stage.step(now, session.want)
         self.driver.step(now, stage.order)
-        self._send(now)
+        # The car hears what it may first, then the converter makes it so, and so the gate sees it. In an emergency the
+        # converter's zero waits for nobody.
+        if stage.order.now:
+            self._send_converter(now)
+            self._send_car(now)
+        else:
+            self._send_car(now)
+            self._send_converter(now)
         self._energise(now, session.want)
         self._tell(now, turn)
 
@@ -184,7 +191,7 @@ class Control:
             self.faults.set(F_GATE_REFUSED, gate.refused_id, now)
 
     # --- out: the only call sites of send and write ---
-    def _send(self, now):
+    def _send_converter(self, now):
         driver = self.driver
         frame = driver.poll(now)
         while frame is not None:
@@ -194,6 +201,8 @@ class Control:
                 driver.sent(frame, now)
                 self.gate.left_converter(frame.id, frame.ext, frame.data, now)
             frame = driver.poll(now)
+
+    def _send_car(self, now):
         session = self.session
         frame = session.poll(now)
         while frame is not None:

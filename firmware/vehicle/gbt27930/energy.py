@@ -155,8 +155,7 @@ def _steer(s, now, reached):
     elif (mode == MODE_DISCHARGE) != (ours == DISCHARGE) or not mode or (permission == 2) != (ours == DISCHARGE):
         _wait(s, _TURN if s.v112 else _PAUSE, now)
     elif s.unsteady:
-        s.unsteady = s.waits = 0
-        s.want.direction = ours
+        s.unsteady = s.waits = 0  # the next CCS permits, and with it current may flow: see tell()
         s.car[C_PAUSED] = 0
         s.car[C_PHASE] = PH_CHARGE if ours == CHARGE else PH_DISCHARGE
 
@@ -225,6 +224,8 @@ def tell(s, now):
         voltage_dV = current_dA = 0
     if (now - s.told_at) & TICKS_MASK >= _ACCOUNT_ms:
         _account(s, voltage_dV * current_dA // 100, now)
+    if not s.unsteady:
+        s.want.direction = s.direction  # not before: the gate lets no current flow that CCS has not permitted
     permission = 1
     if s.direction == DISCHARGE:
         permission = 2 if s.car[C_GATE_DISCHARGE_OK] == 1 else 0
