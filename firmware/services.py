@@ -18,52 +18,6 @@ _WAIT_MAX_ms = const(60000)
 _GOOD_ms = const(60000)  # after so long without failing it counts as well again
 
 
-class Kept:
-    # A service behind its boundary.
-    def __init__(self, service, number, journal, log):
-        self._service = service
-        self._number = number
-        self._journal = journal
-        self._log = log
-        self.failures = 0
-        self._since = 0  # ticks of the newest failure
-        self._wait_ms = 0
-        self._down = False
-
-    def step(self, now):
-        if self._down:
-            if age_ms(now, self._since) < self._wait_ms:
-                return
-            self._down = False
-            self._guard(now, True)
-        elif self.failures and age_ms(now, self._since) >= _GOOD_ms:
-            self.failures = 0
-            self._journal.note(F_SERVICE, 0, self._number)
-        if not self._down:
-            self._guard(now, False)
-
-    def _guard(self, now, restart):
-        try:
-            if restart:
-                self._service.restart()
-            else:
-                self._service.step(now)
-        except (OSError, ValueError, MemoryError) as error:
-            self._failed(error, now, _WAIT_FIRST_ms)
-        except Exception as error:  # a mistake of ours: told, tried again late, and the other services go on
-            self._failed(error, now, _WAIT_MAX_ms)
-
-    def _failed(self, error, now, least_ms):
-        self._wait_ms = max(least_ms, min(_WAIT_FIRST_ms << min(self.failures, 6), _WAIT_MAX_ms))
-        self.failures += 1
-        self._since = now
-        self._down = True
-        if isinstance(error, MemoryError):
-            gc.collect()
-        self._log("%s: %r; again in %d ms" % (self._service.name, error, self._wait_ms))
-        self._journal.note(F_SERVICE, 1, self._number)
-
-
 class View:
     # What the services know of the station: one whole copy of each record, at most one step old.
     name = "view"
@@ -85,16 +39,44 @@ class View:
 
 class Services:
     def __init__(self, services, journal, ticks_ms, log):
-        self._services = services
-        self._kept = [Kept(service, number, journal, log) for number, service in enumerate(services)]
+        self.services = services
+        self.failures = [0] * len(services)
+        self._since = [0] * len(services)  # ticks of the newest failure
+        self._wait_ms = [0] * len(services)  # not 0: down until then
+        self._journal = journal
         self._ticks_ms = ticks_ms
+        self._log = log
         self._stop = bytearray(1)
-        self.longest_ms = 0  # the longest step so far
+        self.longest_ms = 0  # the longest round so far
 
     def step(self, now):
-        # Every service once. In lockstep the bench calls this between two ticks.
-        for kept in self._kept:
-            kept.step(now)
+        # Every service once, each behind the boundary. In lockstep the bench calls this between two ticks.
+        for index in range(len(self.services)):
+            service = self.services[index]
+            age = age_ms(now, self._since[index])
+            if self._wait_ms[index] and age < self._wait_ms[index]:
+                continue
+            try:
+                if self._wait_ms[index]:
+                    self._wait_ms[index] = 0
+                    service.restart()
+                elif self.failures[index] and age >= _GOOD_ms:
+                    self.failures[index] = 0
+                    self._journal.note(F_SERVICE, 0, index)
+                service.step(now)
+            except (OSError, ValueError, MemoryError) as error:
+                self._failed(index, error, now, _WAIT_FIRST_ms)
+            except Exception as error:  # a mistake of ours: told, tried again late, and the other services go on
+                self._failed(index, error, now, _WAIT_MAX_ms)
+
+    def _failed(self, index, error, now, least_ms):
+        failures = self.failures[index]
+        wait_ms = max(least_ms, min(_WAIT_FIRST_ms << min(failures, 6), _WAIT_MAX_ms))
+        self.failures[index] = failures + 1
+        self._since[index], self._wait_ms[index] = now, wait_ms
+        gc.collect()  # it may have been for want of memory
+        self._log("%s: %r; again in %d ms" % (self.services[index].name, error, wait_ms))
+        self._journal.note(F_SERVICE, 1, index)
 
     def run(self, sleep_ms):
         # The thread itself.
@@ -105,7 +87,7 @@ class Services:
             if took_ms > self.longest_ms:
                 self.longest_ms = took_ms
             sleep_ms(_PAUSE_ms)
-        for service in self._services:
+        for service in self.services:
             if hasattr(service, "close"):
                 service.close()
 

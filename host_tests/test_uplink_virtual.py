@@ -224,7 +224,7 @@ def test_a_stay_of_14_days():
         for connection in rig.broker.connections:
             connection.heard_ms = rig.ms
         rig.run(2000)
-    assert rig.services._kept[1]._service.up_s // 86400 in (13, 14)
+    assert rig.services.services[1].up_s // 86400 in (13, 14)
     rig.order(-5000)
     rig.run(20000)
     assert rig.applied_W() == -5000

@@ -30,7 +30,7 @@ def test_the_longest_state_fits_into_1_KB():
         rig.journal.active[code] = 1
     rig.uplink.published = rig.uplink.acknowledged = 10**9
     text = rig.uplink._begin()
-    statement.write_state(text, rig.uplink._view, rig.config, "x" * 40, rig.journal.active)
+    statement.write_state(text, rig.uplink._view, rig.config, "x" * 40, statement.names_of(rig.journal.active))
     text.number("heap_free_B", 160000)
     rig.uplink._write_counters(text)
     said = bytes(text.end())
@@ -61,9 +61,10 @@ def test_every_fault_has_words():
     for name in dir(faults):
         code = getattr(faults, name)
         if name.startswith("F_") and isinstance(code, int):
-            told, mrec = fault_text.name_of(code)
+            told, mrec, action = fault_text.words_of(code)
             assert told == name[2:].lower() and mrec.isdigit()
-            assert 20 < len(fault_text.action_of(code)) < 100, name
+            assert 20 < len(action) < 100, name
+    assert fault_text.words_of(15) == ["fault_15", "0", ""]
 
 
 def test_the_version_is_that_of_the_project():

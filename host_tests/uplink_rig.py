@@ -86,8 +86,8 @@ class Rig:
         self.services = services.build(
             self, self.config, self.read_s, self.ticks_ms, self.sockets, self.lines.append, epoch, "b001"
         )
-        self.uplink = self.services._services[-1]
-        self.journal = self.services._services[2]
+        self.uplink = self.services.services[-1]
+        self.journal = self.services.services[2]
 
     def ticks_ms(self) -> int:
         return self.ms & TICKS_MASK

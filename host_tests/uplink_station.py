@@ -89,7 +89,7 @@ def main():
         ticks += 1
     svc.stop()
     sleep_ms(500)
-    failures = [kept.failures for kept in svc._kept]
+    failures = svc.failures
     print(json.dumps({
         "ticks": ticks, "gap_max_ms": worst, "longest_ms": svc.longest_ms, "failures": failures, "free_B": free,
         "told": told, "lines": lines,

@@ -8,8 +8,22 @@ from array import array
 
 from micropython import const
 
-from firmware import fault_text, station
+from firmware import fault_text
 from firmware.faults import F_EVENTS_LOST, FAULTS, severity
+from firmware.station import (
+    C_PHASE,
+    C_SESSION,
+    E_AT,
+    E_CODE,
+    E_DATA,
+    E_STATE,
+    EV_PHASE,
+    PH_IDLE,
+    PHASE_NAMES,
+    C_SOC_permille,
+    G_EXPORT_Wh,
+    G_IMPORT_Wh,
+)
 from firmware.units import age_ms
 
 EVENT = const(1)
@@ -97,8 +111,8 @@ class Journal:
         for _ in range(_EVENTS_A_STEP):
             if not self._events.get(record):
                 break
-            age_s = age_ms(now, record[station.E_AT]) // 1000
-            self._keep(record[station.E_CODE], record[station.E_STATE], record[station.E_DATA], age_s)
+            age_s = age_ms(now, record[E_AT]) // 1000
+            self._keep(record[E_CODE], record[E_STATE], record[E_DATA], age_s)
         lost = self._events.lost[0]
         if lost != self._lost:
             self._keep(F_EVENTS_LOST, 1, lost - self._lost, 0)
@@ -114,7 +128,7 @@ class Journal:
             self._keep(code, state, data, 0)
 
     def _keep(self, code, state, data, age_s):
-        if code != station.EV_PHASE:
+        if code != EV_PHASE:
             self.active[code] = state
         record = self._head(age_s)
         record[_CODE] = code
@@ -133,7 +147,7 @@ class Journal:
     def _meter(self):
         # Quarters of the wall clock, cut also where a session begins or ends.
         car, grid, clock = self._view.car.values, self._view.grid.values, self._clock
-        session = 0 if car[station.C_PHASE] <= station.PH_IDLE else car[station.C_SESSION]
+        session = 0 if car[C_PHASE] <= PH_IDLE else car[C_SESSION]
         unix_s = clock.unix_s(clock.up_s)
         slice_ = (clock.up_s if unix_s is None else unix_s) // self._interval_s
         if slice_ == self._slice and session == self._session:
@@ -142,15 +156,15 @@ class Journal:
         if self._slice is not None:
             record = self._head(0)
             record[_START_s] = begun[_START_s]
-            record[_IMPORT_Wh] = grid[station.G_IMPORT_Wh] - begun[_IMPORT_Wh]
-            record[_EXPORT_Wh] = grid[station.G_EXPORT_Wh] - begun[_EXPORT_Wh]
+            record[_IMPORT_Wh] = grid[G_IMPORT_Wh] - begun[_IMPORT_Wh]
+            record[_EXPORT_Wh] = grid[G_EXPORT_Wh] - begun[_EXPORT_Wh]
             record[_SOC_START] = begun[_SOC_START]
-            record[_SOC_END] = car[station.C_SOC_permille]
+            record[_SOC_END] = car[C_SOC_permille]
             self.meters.put(record)
         self._slice, self._session = slice_, session
         begun[_START_s] = clock.up_s
-        begun[_IMPORT_Wh], begun[_EXPORT_Wh] = grid[station.G_IMPORT_Wh], grid[station.G_EXPORT_Wh]
-        begun[_SOC_START] = car[station.C_SOC_permille]
+        begun[_IMPORT_Wh], begun[_EXPORT_Wh] = grid[G_IMPORT_Wh], grid[G_EXPORT_Wh]
+        begun[_SOC_START] = car[C_SOC_permille]
 
     # --- for who tells them ---
     def write(self, text, online_s):
@@ -179,11 +193,11 @@ class Journal:
         return kind
 
     def _write_event(self, text, code, record):
-        if code == station.EV_PHASE:
+        if code == EV_PHASE:
             text.word("code", "phase")
-            text.word("phase", station.PHASE_NAMES[record[_STATE]])
+            text.word("phase", PHASE_NAMES[record[_STATE]])
             return
-        name, mrec = fault_text.name_of(code)
+        name, mrec, action = fault_text.words_of(code)
         text.word("code", name)
         text.word("state", "raised" if record[_STATE] else "cleared")
         text.word("sev", _SEVERITIES[severity[code]])
@@ -191,7 +205,7 @@ class Journal:
             text.raw("mrec", mrec)
         text.number("data", record[_DATA])
         if record[_STATE]:
-            text.word("action", fault_text.action_of(code))
+            text.word("action", action)
 
     def done(self, kind):
         # The record written last is safe elsewhere. It may have given way meanwhile: then nothing is taken.

@@ -3,7 +3,7 @@
 # restart or a lost message cannot make it forget (uplink.md section 4, row 33).
 from micropython import const
 
-from firmware import station
+from firmware.station import C_GATE_FLOOR_permille, C_GATE_SOC_LOW_permille
 from firmware.units import UNKNOWN, age_ms
 from firmware.wishes import SRC_PLAN
 
@@ -27,7 +27,7 @@ class Planner:
 
     def step(self, now):
         car = self._car.values
-        power_W = self._plan(car[station.C_GATE_SOC_LOW_permille], car[station.C_GATE_FLOOR_permille])
+        power_W = self._plan(car[C_GATE_SOC_LOW_permille], car[C_GATE_FLOOR_permille])
         if power_W == self._power_W and age_ms(now, self._posted) < _RENEW_ms:
             return
         if power_W != self._power_W:

@@ -13,7 +13,8 @@ from firmware.units import age_ms
 
 PAYLOAD_MAX = const(512)  # an order is some 150 bytes
 _CHUNK = const(256)
-_OUT = const(1400)  # 1 KB of text, a topic, headers: one packet
+_HEAD_MAX = const(128)  # fixed header, topic, packet number: under 100 bytes
+_OUT = const(1152)  # and 1 KB of text: one packet
 _AGAIN = (11, 35, 10035)  # EAGAIN of ESP32 and Linux, macOS, Windows
 
 NOBODY = const(1)  # no kind of packet
@@ -62,7 +63,11 @@ class Link:
         self.head = 0
         self.oversize = 0  # length of a payload that was read away
 
-    # --- for client.py ---
+    # --- for client.py and uplink.py ---
+    def room(self):
+        # Where a text of up to 1 KB may be written between two calls: when it is sent it moves down to its header.
+        return self._out[_HEAD_MAX:]
+
     def begin(self, allowed_ms):
         self._begun = self.ticks_ms()
         self._allowed_ms = allowed_ms

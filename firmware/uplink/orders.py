@@ -4,7 +4,19 @@ import json
 
 from micropython import const
 
-from firmware import station
+from firmware.station import (
+    P_AGGREGATOR_SERIAL,
+    P_APPLIED_W,
+    P_CHARGE_MAX_W,
+    P_CHARGE_WHY,
+    P_DISCHARGE_MAX_W,
+    P_DISCHARGE_WHY,
+    P_REASON,
+    P_SOURCE,
+    P_WANTED_W,
+    R_NONE,
+    REASON_NAMES,
+)
 from firmware.units import TICKS_MASK, UNKNOWN, age_ms
 from firmware.wishes import SRC_AGGREGATOR, SRC_OWNER
 
@@ -61,7 +73,7 @@ class Orders:
             order = _read(payload)
             answer[_ID] = _id(order)
             if retained:
-                raise Refusal("retained", "an order is never retained")
+                raise Refusal("retained", "")
             if not self._known(answer, dup):
                 self._take(verb, order, answer)
         except (Refusal, MemoryError) as error:
@@ -103,7 +115,7 @@ class Orders:
         # How long it counts from now; Refusal if it does not.
         now_s = self._clock.now_s()
         if now_s is None:
-            raise Refusal("no_clock", "the station does not know the time yet")
+            raise Refusal("no_clock", "")
         left_s = self._clock.from_unix_s(exp) - now_s
         age_s = now_s - self._clock.from_unix_s(t)
         if left_s <= 0:
@@ -113,16 +125,16 @@ class Orders:
         if not -_AHEAD_s <= age_s <= _OLD_s:
             raise Refusal("stale", "t is %d s ago" % age_s)
         if t < newest:
-            raise Refusal("out_of_order", "a newer order was taken")
+            raise Refusal("out_of_order", "")
         return min(left_s, self._lease_max_s)
 
     def _post_power(self, power_W, ttl_ms, answer):
         # What control would cut to nothing is refused at once, and the order before it stays in force.
         power = self._power.values
-        most = power[station.P_CHARGE_MAX_W if power_W > 0 else station.P_DISCHARGE_MAX_W]
-        why = power[station.P_CHARGE_WHY if power_W > 0 else station.P_DISCHARGE_WHY]
-        if power_W and most == 0 and why != station.R_NONE:
-            self._conclude(answer, "rejected", station.REASON_NAMES[why], 0)
+        most = power[P_CHARGE_MAX_W if power_W > 0 else P_DISCHARGE_MAX_W]
+        why = power[P_CHARGE_WHY if power_W > 0 else P_DISCHARGE_WHY]
+        if power_W and most == 0 and why != R_NONE:
+            self._conclude(answer, "rejected", REASON_NAMES[why], 0)
             return
         self._ask(answer, power_W)
         self.last_id = answer[_ID]
@@ -134,7 +146,7 @@ class Orders:
         if floor_permille != UNKNOWN:
             self._wishes.post_floor(SRC_AGGREGATOR, floor_permille, now, ttl_ms)
             if charge_max_W == discharge_max_W == UNKNOWN:
-                self._conclude(answer, "accepted", "none", self._power.values[station.P_APPLIED_W])
+                self._conclude(answer, "accepted", "none", self._power.values[P_APPLIED_W])
                 return
         self._ask(answer, None)
         self._wishes.post_limit(SRC_AGGREGATOR, self._serial, charge_max_W, discharge_max_W, now, ttl_ms)
@@ -155,14 +167,14 @@ class Orders:
     def _look(self, verb, now):
         power = self._power.values
         _, serial, asked, power_W = self._pending[verb]
-        applied_W = power[station.P_APPLIED_W]
-        judged = (power[station.P_AGGREGATOR_SERIAL] - serial) & TICKS_MASK <= TICKS_MASK // 2
+        applied_W = power[P_APPLIED_W]
+        judged = (power[P_AGGREGATOR_SERIAL] - serial) & TICKS_MASK <= TICKS_MASK // 2
         if judged and verb == LIMIT:
             self._judged(verb, "accepted", "none", applied_W)
-        elif judged and power[station.P_SOURCE] == SRC_OWNER:
+        elif judged and power[P_SOURCE] == SRC_OWNER:
             self._judged(verb, "rejected", "owner", applied_W)
-        elif judged and power[station.P_SOURCE] == SRC_AGGREGATOR and power[station.P_WANTED_W] == power_W:
-            reason = station.REASON_NAMES[power[station.P_REASON]]
+        elif judged and power[P_SOURCE] == SRC_AGGREGATOR and power[P_WANTED_W] == power_W:
+            reason = REASON_NAMES[power[P_REASON]]
             if applied_W == power_W:
                 self._judged(verb, "accepted", "none", applied_W)
             elif applied_W:

@@ -4,8 +4,9 @@ import gc
 
 from micropython import const
 
-from firmware import fault_text, station
+from firmware import fault_text
 from firmware.faults import severity
+from firmware.station import C_PHASE, P_CHARGE_WHY, P_DISCHARGE_WHY, P_REASON, P_SOURCE, PHASE_NAMES, REASON_NAMES
 
 FW = "0.1.0"
 _SOURCES = ("owner", "aggregator", "plan")
@@ -34,26 +35,31 @@ def write_birth(text, config, boot_id):
     text.word("config", config.hash)
 
 
-def write_state(text, view, config, order_id, active):
+def names_of(active):
+    # The names of the active faults, the gravest first, as JSON.
+    codes = sorted([-severity[code] * 64 + code for code in range(len(active)) if active[code]])[:_FAULTS_TOLD]
+    return "[%s]" % ",".join(['"%s"' % fault_text.words_of(code % 64)[0] for code in codes])
+
+
+def write_state(text, view, config, order_id, faults):
     power, control = view.power.values, view.control.values
-    text.word("phase", name_of(station.PHASE_NAMES, view.car.values[station.C_PHASE]))
-    source = power[station.P_SOURCE]
+    text.word("phase", name_of(PHASE_NAMES, view.car.values[C_PHASE]))
+    source = power[P_SOURCE]
     text.word("source", _SOURCES[source] if 0 <= source < 3 else "none")
     if source == 1:
         text.word("order", order_id)
     for key, slot in (
-        ("limiting_factor", station.P_REASON),
-        ("charge_why", station.P_CHARGE_WHY),
-        ("discharge_why", station.P_DISCHARGE_WHY),
+        ("limiting_factor", P_REASON),
+        ("charge_why", P_CHARGE_WHY),
+        ("discharge_why", P_DISCHARGE_WHY),
     ):
-        text.word(key, name_of(station.REASON_NAMES, power[slot]))
+        text.word(key, name_of(REASON_NAMES, power[slot]))
     text.numbers(POWER, power)
     text.numbers(CAR, view.car.values)
     text.numbers(SENSE, view.sense.values)
     text.numbers(GRID, view.grid.values)
     text.numbers(CONTROL, control)
-    codes = sorted([-severity[code] * 64 + code for code in range(len(active)) if active[code]])[:_FAULTS_TOLD]
-    text.raw("faults", "[%s]" % ",".join(['"%s"' % fault_text.name_of(code % 64)[0] for code in codes]))
+    text.raw("faults", faults)
     text.raw("tick", "{")
     text.numbers("count late gap_max_ms", control)
     text.shut()

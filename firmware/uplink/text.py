@@ -1,16 +1,12 @@
 # JSON of at most 1 KB, written into one buffer that is made once: a state every 5 s for years must not cut up the heap,
 # and json.dumps of a whole record would hold the interpreter for milliseconds. Integers and plain words only, so every
 # number is finite; what is not known is left out.
-from micropython import const
-
 from firmware.units import UNKNOWN
-
-SIZE = const(1024)
 
 
 class Text:
-    def __init__(self):
-        self._view = memoryview(bytearray(SIZE))
+    def __init__(self, view):
+        self._view = view
         self._at = 0
 
     def begin(self):
@@ -52,7 +48,7 @@ class Text:
     def _put(self, text):
         raw = text.encode()
         end = self._at + len(raw)
-        if end > SIZE:
-            raise ValueError("text: over %d bytes: say less, or in numbered parts" % SIZE)
+        if end > len(self._view):
+            raise ValueError("text: over %d bytes: say less, or in numbered parts" % len(self._view))
         self._view[self._at : end] = raw
         self._at = end

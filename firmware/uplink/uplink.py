@@ -4,9 +4,19 @@ from array import array
 
 from micropython import const
 
-from firmware import station
 from firmware.faults import F_BROKER
 from firmware.journal import EVENT
+from firmware.station import (
+    C_PHASE,
+    P_APPLIED_W,
+    P_CHARGE_MAX_W,
+    P_CHARGE_WHY,
+    P_DISCHARGE_MAX_W,
+    P_DISCHARGE_WHY,
+    P_REASON,
+    P_SOURCE,
+    PH_IDLE,
+)
 from firmware.units import UNKNOWN, age_ms
 from firmware.uplink import statement
 from firmware.uplink.client import Client
@@ -44,10 +54,10 @@ class Uplink:
         self._log = log
         self._boot_id = boot_id
         self._root = "v2g/1/%s/%s/" % (config["site"], config["station"])
-        self._text = Text()
         self._orders = Orders(wishes, view.power, clock, config, ticks_ms)
         client_id = ("sluice-%s-%s" % (config["site"], config["station"])).encode()
         self._client = client = Client(module, ticks_ms, config, client_id)
+        self._text = Text(client.room())
         client.mqtt.set_last_will(self._topic("status"), b"offline", True, 1)
         client.mqtt.set_callback(self._received)
         self._where = _DOWN
@@ -60,6 +70,8 @@ class Uplink:
         self._told = 0  # ticks of the newest state
         self._shown = array("i", [UNKNOWN] * 8)  # what of it must be told at once when it changes
         self._looked = array("i", [UNKNOWN] * 8)
+        self._faults = "[]"  # the names of the active ones, which come from a file
+        self._active = b""
         self._online_s = 0  # uptime when this connection was made
         self.published = 0
         self.acknowledged = 0
@@ -169,26 +181,29 @@ class Uplink:
 
     def _tell_state(self, now):
         since_ms = age_ms(now, self._told)
-        idle = self._view.car.values[station.C_PHASE] <= station.PH_IDLE
+        idle = self._view.car.values[C_PHASE] <= PH_IDLE
         every_s = self._config["state_idle_s" if idle else "state_active_s"]
         if since_ms >= every_s * 1000 or since_ms >= _STATE_GAP_ms and self._changed():
             self._shown, self._looked = self._looked, self._shown
             self._told = now
             text = self._begin()
-            statement.write_state(text, self._view, self._config, self._orders.last_id, self._journal.active)
+            if self._active != self._journal.active:
+                self._active = bytes(self._journal.active)
+                self._faults = statement.names_of(self._active)
+            statement.write_state(text, self._view, self._config, self._orders.last_id, self._faults)
             self._write_counters(text)
             self._publish("state", text.end(), True, 0)
 
     def _changed(self):
         looked, shown, power = self._looked, self._shown, self._view.power.values
-        looked[0] = self._view.car.values[station.C_PHASE]
-        looked[1] = power[station.P_REASON]
-        looked[2] = power[station.P_CHARGE_WHY]
-        looked[3] = power[station.P_DISCHARGE_WHY]
-        looked[4] = power[station.P_SOURCE]
-        looked[5] = power[station.P_APPLIED_W]
-        looked[6] = power[station.P_CHARGE_MAX_W]
-        looked[7] = power[station.P_DISCHARGE_MAX_W]
+        looked[0] = self._view.car.values[C_PHASE]
+        looked[1] = power[P_REASON]
+        looked[2] = power[P_CHARGE_WHY]
+        looked[3] = power[P_DISCHARGE_WHY]
+        looked[4] = power[P_SOURCE]
+        looked[5] = power[P_APPLIED_W]
+        looked[6] = power[P_CHARGE_MAX_W]
+        looked[7] = power[P_DISCHARGE_MAX_W]
         for slot in range(8):
             if abs(looked[slot] - shown[slot]) > (0 if slot < 5 else _CHANGED_W):
                 return True

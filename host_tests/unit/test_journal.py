@@ -32,7 +32,7 @@ class _Rig:
         self.clock = Clock(lambda: SINCE_2000_s * self.is_set + self.ms // 1000, 2000)
         config = parse(f'{{"meter_interval_s": {interval_s}}}')
         self.journal = Journal(self.view, self.station.events, config, self.clock)
-        self.text = Text()
+        self.text = Text(memoryview(bytearray(1024)))
 
     def step(self, ms=1000):
         self.ms += ms

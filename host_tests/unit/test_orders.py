@@ -51,7 +51,7 @@ class _Rig:
         self.now = now
         config = parse(json.dumps(config))
         self.orders = Orders(self.wishes, self.power, self.clock, config, lambda: self.now)
-        self.text = Text()
+        self.text = Text(memoryview(bytearray(1024)))
         self.limit(20000, R_CAR_CURRENT, 15000, R_CAR_CURRENT)
 
     def limit(self, charge_W, charge_why, discharge_W, discharge_why):

@@ -137,9 +137,9 @@ def _build(text, **more):
 
 def test_without_a_broker_there_is_no_uplink():
     built, _lines = _build("{}")
-    assert [kept._service.name for kept in built._kept] == ["view", "clock", "journal", "planner"]
+    assert [service.name for service in built.services] == ["view", "clock", "journal", "planner"]
     built, _lines = _build('{"mqtt_host": "broker"}')
-    assert [kept._service.name for kept in built._kept][-1] == "uplink"
+    assert built.services[-1].name == "uplink"
 
 
 def test_a_bad_config_is_told():
@@ -147,4 +147,4 @@ def test_a_bad_config_is_told():
 
     built, lines = _build("", config=load("no/such/file"))
     assert "no/such/file" in lines[0]
-    assert built._kept[2]._service.active[F_CONFIG] == 1
+    assert built.services[2].active[F_CONFIG] == 1
