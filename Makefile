@@ -6,6 +6,10 @@
 SCENARIO ?= evening
 VEHICLE  ?= gbt27930
 ARGS     ?=
+LOG      ?=
+PROTOCOL ?=
+VIEW     ?= messages
+CHECK    ?=
 PYTHON   ?= python3
 
 RUN := build/venv/bin/python
@@ -14,7 +18,7 @@ export MPLCONFIGDIR := $(CURDIR)/build/matplotlib
 export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/build/hypothesis
 
 .DEFAULT_GOAL := help
-.PHONY: help run scenarios test soak perf size mutants lint image bootstrap bootstrap-perf clean distclean
+.PHONY: help run scenarios replay plot test soak perf size mutants lint image bootstrap bootstrap-perf clean distclean
 
 help: ## show this list
 	@echo "Sluice: firmware for a bidirectional DC charging station. Targets:"
@@ -29,6 +33,12 @@ run: bootstrap ## play a session live: SCENARIO=evening VEHICLE=gbt27930; result
 
 scenarios: bootstrap ## play every scenario live, one after the other
 	@$(RUN) -m hw_tests.bench scenarios $(ARGS)
+
+replay: bootstrap ## read a recorded session: LOG=file PROTOCOL=gbt27930|chademo VIEW=messages|session|station CHECK=1
+	@$(RUN) -m hw_tests.bench.replay "$(LOG)" --protocol "$(PROTOCOL)" --view $(VIEW) $(if $(filter-out 0,$(CHECK)),--check) $(ARGS)
+
+plot: bootstrap ## draw a recorded session: LOG=file; a PNG in build/replay/
+	@$(RUN) -m hw_tests.bench.replay "$(LOG)" --protocol "$(PROTOCOL)" --plot $(ARGS)
 
 test: bootstrap ## all tests that need no board, on CPython and on MicroPython; under 10 minutes
 	@$(RUN) -m host_tests $(ARGS)
