@@ -129,7 +129,7 @@ class StationProcess:
 
 @pytest.fixture(scope="module")
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The services compiled for the board, with their constants' names: uplink_station.py is a source that needs them."""
+    """The services compiled, with the names of their constants: uplink_station.py is a source that needs them."""
     folder = tmp_path_factory.mktemp("image")
     rooms = ["units", "faults", "station", "wishes", "clock", "services", "fault_text", "__init__"]
     sources = [ROOT / "firmware" / f"{room}.py" for room in rooms]
