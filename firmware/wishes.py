@@ -44,7 +44,7 @@ def _wish():
 
 class Wishes:
     def __init__(self):
-        self._posted = [_wish() for _ in range(SOURCES)]
+        self.posted = [_wish() for _ in range(SOURCES)]
         self.taken = [_wish() for _ in range(SOURCES)]  # control's copies; fetch taken[source] anew every tick
         self._spare = _wish()
 
@@ -73,7 +73,7 @@ class Wishes:
         self._end(wish, W_STOP_AT, now, 0)
 
     def _begin(self, source):
-        wish = self._posted[source]
+        wish = self.posted[source]
         wish[W_SEQ] = (wish[W_SEQ] + 1) & TICKS_MASK
         return wish
 
@@ -85,7 +85,7 @@ class Wishes:
     # --- control's side, once a tick; allocates nothing ---
     def take(self, now):
         for source in range(SOURCES):
-            if self.taken[source][W_SEQ] != self._posted[source][W_SEQ]:
+            if self.taken[source][W_SEQ] != self.posted[source][W_SEQ]:
                 self._copy(source)
             wish = self.taken[source]
             if wish[W_POWER_W] != UNKNOWN and _lapsed(wish, W_POWER_AT, now):
@@ -97,7 +97,7 @@ class Wishes:
                 wish[W_FLOOR_permille] = UNKNOWN
 
     def _copy(self, source):
-        posted = self._posted[source]
+        posted = self.posted[source]
         spare = self._spare
         seq = posted[W_SEQ]
         if seq & 1:

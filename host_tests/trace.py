@@ -73,7 +73,7 @@ class TracedWorld(StepWorld):
         control = self.fw.control
         control.car_can, control.converter_can = _Ear(control.car_can), _Ear(control.converter_can)
         self._ears = (control.car_can, control.converter_can)
-        self._wishes = [array("i", wish) for wish in self.fw.wishes._posted]
+        self._wishes = [array("i", wish) for wish in self.fw.wishes.posted]
         self._fresh = False
         sample = self.io.sample
 
@@ -99,7 +99,7 @@ class TracedWorld(StepWorld):
 
     def _changed_wishes(self) -> list[bytes]:
         rows = []
-        for source, (old, new) in enumerate(zip(self._wishes, self.fw.wishes._posted, strict=True)):
+        for source, (old, new) in enumerate(zip(self._wishes, self.fw.wishes.posted, strict=True)):
             for slot, value in enumerate(new):
                 if old[slot] != value:
                     old[slot] = value

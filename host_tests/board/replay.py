@@ -149,7 +149,7 @@ def play(fw, file, tell):
         values = struct.unpack(HEAD, head)
         for _ in range(values[2]):
             source, slot, value = struct.unpack("<BBi", file.read(6))
-            fw.wishes._posted[source][slot] = value
+            fw.wishes.posted[source][slot] = value
         read(file, car, values[3], values[5])
         read(file, converter, values[4], values[6])
         io.fresh = bool(values[1])

@@ -98,8 +98,8 @@ def test_a_stop_is_counted_so_that_none_is_missed():
 
 def test_the_sequence_number_stays_a_small_int():
     wishes = Wishes()
-    wishes._posted[SRC_PLAN][W_SEQ] = TICKS_MASK - 1
+    wishes.posted[SRC_PLAN][W_SEQ] = TICKS_MASK - 1
     wishes.take(0)
     wishes.post_power(SRC_PLAN, 1, 5, 0, 100)
-    assert wishes._posted[SRC_PLAN][W_SEQ] == 0
+    assert wishes.posted[SRC_PLAN][W_SEQ] == 0
     assert taken(wishes, 1, W_POWER_W, SRC_PLAN) == 5
