@@ -31,6 +31,8 @@ from firmware.station import (
     K_STAGE,
     K_TICKS,
     P_DIRECTION,
+    PH_ENDED,
+    PH_PLUGGED,
     R_SOC_DOUBT,
     S_BUTTON,
     S_PLUGGED,
@@ -40,12 +42,11 @@ from firmware.station import (
     K_NOW_ms,
     S_CURRENT_dA,
 )
-from firmware.units import TICKS_MASK, UNKNOWN, age_ms
+from firmware.units import TICKS_MASK, UNKNOWN, AGE_MAX_ms, age_ms
 from firmware.wishes import SOURCES, W_STOP, W_FLOOR_permille
 
 TICK_ms = const(10)
 _FRAMES_A_TICK = const(8)  # bounds the tick: a flooded bus is read over several ticks, and its controller drops
-_EXT = const(2)  # machine.CAN FLAG_EXT_ID
 _RTR = const(1)  # machine.CAN FLAG_RTR
 _BUS_OFF = const(4)
 
@@ -73,8 +74,10 @@ class Control:
         self.faults = fw.faults
         self.rtc = fw.rtc
         self._received = [0, memoryview(bytearray(8)), 0, 0]  # type: list
-        self._last = UNKNOWN
+        self._due = UNKNOWN
         self._turn = 0
+        self._fresh = False
+        self._bus_error = 0
         self._phase = UNKNOWN
         self._button = 0
         self._stop_asked = 0
@@ -84,62 +87,63 @@ class Control:
         self._refused = 0
         self._keep = 0
 
+    # Few locals, here and in everything that a tick calls: with more than 11 words of locals and stack MicroPython puts
+    # a call's state on the heap, which costs more than the call (host_tests/state_words.py lists who does).
     def tick(self, now):
         # What can wait goes in turns of four ticks; what protects does not.
-        turn = self._turn = (self._turn + 1) & 3
-        gate = self.gate
-        stage = self.stage
-        session = self.session
-        fresh = self.io.sample()
-        gate.observe_inputs(self.io.inputs, fresh, now)
-        self.sense.step(self.io.inputs, fresh, now)
+        self._turn = (self._turn + 1) & 3
+        self._fresh = self.io.sample()
+        self.gate.observe_inputs(self.io.inputs, self._fresh, now)
+        self.sense.step(self.io.inputs, self._fresh, now)
         self._receive_car(now)
         self._receive_converter(now)
-        gate.step(now)
-        if turn == 0:
+        self.gate.step(now)
+        if self._turn == 0:
             self._wish(now)
-        elif turn == 1:
+        elif self._turn == 1:
             self.energy.step(now)
-        elif turn == 2:
+        elif self._turn == 2:
             self._gate_facts(now)
-        stop = self._judge(now)
-        self.limits.step(now, session.want, stage.reached, self.faults.severity)
-        session.step(now, stage.reached, self._power[P_DIRECTION], stop)
-        stage.step(now, session.want)
-        self.driver.step(now, stage.order)
+        self._decide(now, self._judge(now))
         # The car hears what it may first, then the converter makes it so, and so the gate sees it. In an emergency the
         # converter's zero waits for nobody.
-        if stage.order.now:
+        if self.stage.order.now:
             self._send_converter(now)
             self._send_car(now)
         else:
             self._send_car(now)
             self._send_converter(now)
-        self._energise(now, session.want)
-        self._tell(now, turn)
+        self._energise(now, self.session.want)
+        self._tell(now)
+
+    def _decide(self, now, stop):
+        stage = self.stage
+        want = self.session.want
+        self.limits.step(now, want, stage.reached, self.faults.severity)
+        self.session.step(now, stage.reached, self._power[P_DIRECTION], stop)
+        stage.step(now, want)
+        self.driver.step(now, stage.order)
 
     # --- in ---
     def _receive_car(self, now):
         received = self._received
-        can = self.car_can
-        for _ in range(_FRAMES_A_TICK):
-            if can.recv(received) is None:
-                return
+        left = _FRAMES_A_TICK
+        while left and self.car_can.recv(received) is not None:
+            left -= 1
             if not received[2] & _RTR:
-                ext = 1 if received[2] & _EXT else 0
-                self.gate.observe_car(received[0], ext, received[1], now)
-                self.session.receive(received[0], ext, received[1], now)
+                received[2] = received[2] >> 1 & 1  # FLAG_EXT_ID
+                self.gate.observe_car(received[0], received[2], received[1], now)
+                self.session.receive(received[0], received[2], received[1], now)
 
     def _receive_converter(self, now):
         received = self._received
-        can = self.converter_can
-        for _ in range(_FRAMES_A_TICK):
-            if can.recv(received) is None:
-                return
+        left = _FRAMES_A_TICK
+        while left and self.converter_can.recv(received) is not None:
+            left -= 1
             if not received[2] & _RTR:
-                ext = 1 if received[2] & _EXT else 0
-                self.gate.observe_converter(received[0], ext, received[1], now)
-                self.driver.receive(received[0], ext, received[1], now)
+                received[2] = received[2] >> 1 & 1
+                self.gate.observe_converter(received[0], received[2], received[1], now)
+                self.driver.receive(received[0], received[2], received[1], now)
 
     # --- what follows from it ---
     def _wish(self, now):
@@ -176,8 +180,17 @@ class Control:
             self.gate.replugged(now)
         self._plugged = plugged
         if sense[S_BUTTON] == 1 and self._button == 0:
-            self._stop_asked = 1
+            self._pressed()
         self._button = sense[S_BUTTON]
+
+    def _pressed(self):
+        # The button stops a session that runs; when none does, it begins one that waits or ended.
+        phase = self._car[C_PHASE]
+        if PH_PLUGGED < phase < PH_ENDED:
+            self._stop_asked = 1
+        else:
+            self._stop_asked = 0
+            self.session.restart()
 
     def _gate_facts(self, now):
         car = self._car
@@ -192,33 +205,37 @@ class Control:
 
     # --- out: the only call sites of send and write ---
     def _send_converter(self, now):
-        driver = self.driver
-        frame = driver.poll(now)
+        frame = self.driver.poll(now)
         while frame is not None:
-            if self.gate.vet_converter(frame.id, frame.ext, frame.data, now) and self._leaves(
-                self.converter_can, frame, F_CAN_CONVERTER, now
-            ):
-                driver.sent(frame, now)
-                self.gate.left_converter(frame.id, frame.ext, frame.data, now)
-            frame = driver.poll(now)
+            if self.gate.vet_converter(frame.id, frame.ext, frame.data, now):
+                if self._leaves(self.converter_can, frame):
+                    self.driver.sent(frame, now)
+                    self.gate.left_converter(frame.id, frame.ext, frame.data, now)
+                elif self._bus_error:
+                    self._broken(F_CAN_CONVERTER, now)
+            frame = self.driver.poll(now)
 
     def _send_car(self, now):
-        session = self.session
-        frame = session.poll(now)
+        frame = self.session.poll(now)
         while frame is not None:
-            if self.gate.vet_car(frame.id, frame.ext, frame.data, now) and self._leaves(
-                self.car_can, frame, F_CAN_CAR, now
-            ):
-                session.sent(frame, now)
-                self.gate.left_car(frame.id, frame.ext, frame.data, now)
-            frame = session.poll(now)
+            if self.gate.vet_car(frame.id, frame.ext, frame.data, now):
+                if self._leaves(self.car_can, frame):
+                    self.session.sent(frame, now)
+                    self.gate.left_car(frame.id, frame.ext, frame.data, now)
+                elif self._bus_error:
+                    self._broken(F_CAN_CAR, now)
+            frame = self.session.poll(now)
 
-    def _leaves(self, can, frame, fault, now):
+    def _leaves(self, can, frame):
         try:
-            return can.send(frame.id, frame.data, _EXT if frame.ext else 0) is not None
+            return can.send(frame.id, frame.data, frame.ext << 1) is not None  # FLAG_EXT_ID is 2
         except OSError:
-            self.faults.set(fault, frame.id & 0xFFFF, now)
+            self._bus_error = 1
             return False
+
+    def _broken(self, fault, now):
+        self._bus_error = 0
+        self.faults.set(fault, 0, now)
 
     def _energise(self, now, want):
         mask = self.stage.relays
@@ -236,24 +253,28 @@ class Control:
         self._control[K_OUTPUTS] = mask
 
     # --- what services may know ---
-    def _tell(self, now, turn):
+    def _tell(self, now):
         control = self._control
-        gap = age_ms(now, self._last) if self._last != UNKNOWN else TICK_ms
-        self._last = now
         control[K_TICKS] = (control[K_TICKS] + 1) & TICKS_MASK
-        if gap > TICK_ms:
-            if gap > control[K_GAP_MAX_ms]:
-                control[K_GAP_MAX_ms] = gap
-            if gap >= 2 * TICK_ms:
-                control[K_LATE] += 1
-        phase = self._car[C_PHASE]
-        if phase != self._phase:
-            self._phase = phase
-            self.station.events.put(EV_PHASE, phase, 0, now)
-        if turn & 1:
+        if now != self._due:
+            self._off_time(control, now)
+        self._due = (now + TICK_ms) & TICKS_MASK
+        if self._car[C_PHASE] != self._phase:
+            self._phase = self._car[C_PHASE]
+            self.station.events.put(EV_PHASE, self._phase, 0, now)
+        if self._turn & 1:
             self.station.publish()
-        elif turn == 0:
+        elif self._turn == 0:
             self._state(control, now)
+
+    def _off_time(self, control, now):
+        late = age_ms(now, self._due)
+        if self._due == UNKNOWN or late == AGE_MAX_ms:
+            return  # the first tick, or an early one
+        if late + TICK_ms > control[K_GAP_MAX_ms]:
+            control[K_GAP_MAX_ms] = late + TICK_ms
+        if late >= TICK_ms:
+            control[K_LATE] += 1
 
     def _state(self, control, now):
         faults = self.faults
