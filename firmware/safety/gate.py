@@ -33,7 +33,7 @@ class Gate:
     def __init__(self, car_rules, converter_rules, scale, board, floor_permille, image=None):
         self.car = car_rules
         self.converter = converter_rules
-        self.sensed = Sensed(scale)
+        self.sensed = car_rules.wires = Sensed(scale)  # a car also speaks by wires (CHAdeMO's line k)
         self.soc = Soc(car_rules, floor_permille)
         self.sequence = Sequence(self.sensed, car_rules, converter_rules, board)
         self.monitors = Monitors(self.sensed, car_rules, converter_rules, self.sequence, board)

@@ -43,6 +43,7 @@ _NONE = const(0xFFFF)
 
 class Rules:
     PINS = const(12)  # OUT_LOCK | OUT_AUX: the protocol pins that it knows
+    UNLOCK_dV = const(600)  # GB/T 18487.1-2015: 60 V
 
     def __init__(self, v112=0, ccs_length=8):
         # id: lengths that may leave, a bit each. Exactly as the standard lists them (facts 1.2).

@@ -52,7 +52,7 @@ _AGREE_dV = const(200)  # plus 3 %
 _AGREE_dA = const(50)  # plus 5 %
 _CAR_AGREE_dA = const(100)
 _HOT_dC = const(950)  # the installer's limit is lower
-_LIVE = const(25)  # OUT_CONTACTOR, OUT_AUX, OUT_ENABLE: a session
+_LIVE = const(89)  # OUT_CONTACTOR, OUT_AUX, OUT_ENABLE, OUT_D1: a session
 
 
 class Monitors:

@@ -11,6 +11,7 @@ from firmware.signals import (
     IN_INLET,
     IN_LINK,
     IN_LOCKED,
+    IN_PERMISSION,
     IN_TEMP1,
     IN_TEMP2,
 )
@@ -122,6 +123,9 @@ class Sensed:
             self.alarm |= ALARM_SENSOR
 
     # --- rarely asked ---
+    def permission(self):
+        return self._inputs is not None and self._inputs[IN_PERMISSION]
+
     def locked(self):
         return self._inputs is not None and self._inputs[IN_LOCKED]
 

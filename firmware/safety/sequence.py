@@ -1,12 +1,14 @@
 # Safe is a sequence, not a level (DESIGN rule 2): converter off and module-enable off, contactors open at 5 A or when
-# time is up, bleed, auxiliary supply off, unlock below 60 V. Every output mask passes here on its way to the pins; an
-# early contactor-off becomes the sequence, and what is out of order keeps its old state and is counted.
+# time is up, bleed, auxiliary supply off, unlock at a safe voltage. Every output mask passes here on its way to the pins;
+# an early contactor-off becomes the sequence, and what is out of order keeps its old state and is counted.
 from micropython import const
 
 from firmware.signals import (
     OUT_AUX,
     OUT_BLEED,
     OUT_CONTACTOR,
+    OUT_D1,
+    OUT_D2,
     OUT_ENABLE,
     OUT_HEARTBEAT,
     OUT_LOCK,
@@ -79,9 +81,11 @@ class Sequence:
             refused |= OUT_ENABLE
         if self._bleeding:
             mask = self._bleed(mask, now)
-        changed = (mask ^ held) & (OUT_BLEED | OUT_LOCK | OUT_AUX)
+        changed = (mask ^ held) & (OUT_BLEED | OUT_LOCK | OUT_AUX | OUT_D1 | OUT_D2)
         if changed:
             wrong = self._out_of_order(mask, changed)
+            if changed & (OUT_D1 | OUT_D2):
+                wrong |= self._car.pins(mask, now)  # wires of one protocol: its rules know their order
             mask ^= wrong
             refused |= wrong
         self.refused_bits = refused
@@ -145,6 +149,7 @@ class Sequence:
             elif closed or not sensed.fresh:
                 wrong |= OUT_AUX
         if changed & OUT_LOCK and not mask & OUT_LOCK:
-            if closed or not sensed.fresh or sensed.link_dV >= SAFE_dV or sensed.inlet_dV >= SAFE_dV:
+            safe_dV = self._car.UNLOCK_dV
+            if closed or not sensed.fresh or sensed.link_dV >= safe_dV or sensed.inlet_dV >= safe_dV:
                 wrong |= OUT_LOCK
         return wrong
