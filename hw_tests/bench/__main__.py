@@ -60,6 +60,11 @@ def play_all(names: list[str], variant: str, vehicle: str, stepped: bool) -> int
     return 1 if failed else 0
 
 
+def _playable(vehicle: str) -> list[str]:
+    """All scenarios, or those for one vehicle."""
+    return [name for name in scenario.known() if not vehicle or vehicle in scenario.vehicles(name)]
+
+
 def main(words: list[str] | None = None) -> int:
     """Exit status: 0 only if every check held."""
     options = arguments(words)
@@ -68,7 +73,7 @@ def main(words: list[str] | None = None) -> int:
             from hw_tests.bench import soak
 
             return soak.main(options.hours, options.seed)
-        names = [options.scenario] if options.command == "run" else options.only or scenario.known()
+        names = [options.scenario] if options.command == "run" else options.only or _playable(options.vehicle)
         return play_all(names, getattr(options, "variant", ""), options.vehicle, options.stepped)
     except ScenarioError as error:
         print(f"bench: {error}", file=sys.stderr)

@@ -7,6 +7,7 @@
     [[step]]                 name, a trigger (at_s, after_s, when, for_s, deadline_s), `do` and its arguments, mark
     [[check]]                name, one of end / always / never / eventually, a window (after, after_s, until), detail
     [variants.NAME]          the same tables again: they override; steps and checks are found by their name
+    [vehicles.NAME]          the same for another vehicle than the scenario's own, with its variants: they come last
 
 Steps happen in the order of the file; a step that a variant adds comes last unless it says `before = "step"`.
 Every scenario also has the steps and checks of `_common.toml`. `drop = ["name"]` leaves one of them out.
@@ -25,10 +26,10 @@ from hw_tests.bench.verbs import arguments
 
 FOLDER = Path(__file__).resolve().parent / "scenarios"
 COMMON = "_common.toml"
-VEHICLES = ("gbt27930",)
+VEHICLES = ("gbt27930", "chademo")
 TABLES = ("car", "converter", "plant", "station")
 KINDS = ("end", "always", "never", "eventually")
-_TOP = {"title", "vehicle", "limit_s", "settle_s", "drop", "step", "check", "variants", *TABLES}
+_TOP = {"title", "vehicle", "limit_s", "settle_s", "drop", "step", "check", "variants", "vehicles", *TABLES}
 _TRIGGER = {"at_s", "after_s", "when", "for_s", "deadline_s"}
 _CHECK = {"name", "after", "after_s", "until", "detail", *KINDS}
 
@@ -100,21 +101,40 @@ def variants(name: str, folder: Path = FOLDER) -> list[str]:
     return list(_read(_path(name, folder)).get("variants", {})) or [""]
 
 
+def vehicles(name: str, folder: Path = FOLDER) -> list[str]:
+    """What a scenario can be played with: its own vehicle first."""
+    table = _read(_path(name, folder))
+    return [table.get("vehicle", VEHICLES[0]), *table.get("vehicles", {})]
+
+
 def load(name: str, variant: str = "", vehicle: str = "", folder: Path = FOLDER) -> Scenario:
     """The scenario of that name, with one of its variants; ScenarioError if anything about it is wrong."""
     path = _path(name, folder)
     table = _read(path)
     of_variants = table.pop("variants", {})
+    of_vehicle = _layer_of(table, vehicle, path.name)
     if variant and variant not in of_variants:
         there = ", ".join(of_variants) or "none"
         raise ScenarioError(f"{path.name}: there is no variant {variant!r}; there are: {there}")
     common = folder / COMMON
     layers = [_read(common)] if common.is_file() else []
-    layers += [table, of_variants[variant] if variant else {}]
+    of_both = of_vehicle.pop("variants", {}).get(variant, {})
+    layers += [table, of_vehicle, of_variants[variant] if variant else {}, of_both]
     merged: dict[str, Any] = {}
     for layer in layers:
         merged = _merge(merged, layer, path.name)
     return _Builder(path.name).scenario(name, variant, vehicle, merged)
+
+
+def _layer_of(table: dict[str, Any], vehicle: str, where: str) -> dict[str, Any]:
+    """What the file says for this vehicle; nothing for its own."""
+    layers = table.pop("vehicles", {})
+    own = table.get("vehicle", VEHICLES[0])
+    if not vehicle or vehicle == own:
+        return {}
+    if vehicle in VEHICLES and vehicle not in layers:
+        raise ScenarioError(f"{where}: it is not for {vehicle!r}, only for {', '.join([own, *layers])}")
+    return dict(layers.get(vehicle, {}))
 
 
 def _path(name: str, folder: Path) -> Path:

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 from hw_tests.bench.frame import Frame
 from hw_tests.bench.play import Outside, Play
 from hw_tests.bench.scenario import Scenario
+from hw_tests.bench.vehicles import vehicle
 from hw_tests.bench.view import View
 from hw_tests.bench.virtual import Surroundings
 from hw_tests.bench.world import StepWorld
@@ -62,9 +63,11 @@ class World(Protocol):
 
 def parameters(scenario: Scenario) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Of the car, of what is around the board, of the firmware."""
-    plant = {"soc_permille": scenario.car.get("soc_permille", 500), **scenario.converter, **scenario.plant}
+    kind = vehicle(scenario.vehicle)
+    plant = {"soc_permille": scenario.car.get("soc_permille", 500), **kind.pack(scenario.car), **scenario.converter,
+             **scenario.plant}  # fmt: skip
     car = {name: value for name, value in scenario.car.items() if name != "soc_permille"}
-    return car, plant, dict(scenario.station)
+    return {**car, "vehicle": scenario.vehicle}, plant, {**scenario.station, **kind.station}
 
 
 def run(scenario: Scenario, folder: Path | None = None, view: View | None = None, **how: Any) -> dict[str, Any]:

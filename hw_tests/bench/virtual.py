@@ -10,14 +10,12 @@ from typing import Any
 
 from hw_tests.bench import rig
 from hw_tests.bench.frame import Frame
-from hw_tests.bench.gbt27930.car import Car
-from hw_tests.bench.gbt27930.profiles import profile
 from hw_tests.bench.minibroker import Broker
-from hw_tests.bench.observer import Observer
 from hw_tests.bench.rig import Rig
+from hw_tests.bench.vehicles import vehicle
 from hw_tests.bench.virtual_wire import TX_QUEUE, VirtualWire
 
-CAR_bit_s, CONVERTER_bit_s = 250_000, 125_000
+CONVERTER_bit_s = 125_000
 RX_RING = 64  # frames that the firmware's soft interrupt can hold
 _BUSY_STEP_ms = 2  # while frames are on their way
 _REPLY_ms = 4  # so long after a request the modules' reply may follow
@@ -41,21 +39,23 @@ class _Loss:
 
 
 class Surroundings:
-    """`car`: a profile's name and changes to it; `plant`: parameters of the rig (see rig.parameters)."""
+    """`car`: vehicle (the protocol), kind (the profile's name) and changes to it; `plant`: parameters of the rig (see
+    rig.parameters)."""
 
     def __init__(self, car: dict[str, Any], plant: dict[str, Any], seed: int = 1):
         self.now_ms = 0
         self.rig = Rig(rig.parameters(plant))
-        changes = {name: value for name, value in car.items() if name != "kind"}
-        self.car = Car(profile(car.get("kind", "v2g"), **changes), self.rig.vehicle, seed)
-        self.observer = Observer()
+        self.kind = kind = vehicle(car.get("vehicle", ""))
+        self.car = kind.car(car, self.rig.vehicle, seed)
+        self.observer = kind.observe()
+        self._supply = getattr(self.rig.pins, kind.supply)  # the relay that wakes the car
         self.broker = Broker()
         self.on_frame: Callable[[str, int, Frame], None] | None = None  # bus, end of the frame in us, frame
         self.station_frames = {"car": 0, "converter": 0}
         self._losses: list[_Loss] = []
         self._mark_id: int | None = None
         self._replies_until_ms = 0
-        self.car_wire = VirtualWire(CAR_bit_s, on_frame=lambda us, name, frame: self._seen("car", us, name, frame))
+        self.car_wire = VirtualWire(kind.bit_s, on_frame=lambda us, name, frame: self._seen("car", us, name, frame))
         self.converter_wire = VirtualWire(
             CONVERTER_bit_s, on_frame=lambda us, name, frame: self._seen("converter", us, name, frame)
         )
@@ -81,9 +81,9 @@ class Surroundings:
         self.broker.tick(to_ms)
         for frame in self.car.step(to_ms):
             self._car_node.send(frame, to_ms)
-        plant, pins = surroundings.plant, surroundings.pins
+        plant = surroundings.plant
         self.observer.power_path(plant.plugged, plant.contactor.closed, plant.link_V, plant.bleed.closed,
-                                 pins.aux.closed, to_ms)  # fmt: skip
+                                 self._supply.closed, to_ms)  # fmt: skip
 
     # --- the buses ---
     def _seen(self, bus: str, end_us: int, sender: str, frame: Frame) -> None:
