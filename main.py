@@ -16,15 +16,13 @@ from firmware.converter import infypower
 from firmware.energy import Energy
 from firmware.faults import F_TICK, Active
 from firmware.limits import Limits
-from firmware.safety import gbt27930_rules, infypower_rules
+from firmware.safety import infypower_rules
 from firmware.safety.gate import Gate
 from firmware.safety.safe_stop import safe_stop
 from firmware.sense import Sense
 from firmware.stage import Stage
 from firmware.station import K_RESET_CAUSE, K_TICKS, Station
 from firmware.units import after
-from firmware.vehicle.gbt27930.session import Session
-from firmware.vehicle.gbt27930.settings import Settings
 from firmware.wishes import Wishes
 
 SERVICES_EVERY = 6  # lockstep: ticks between two steps of the services
@@ -44,10 +42,10 @@ def assemble(board, config, io, car_can, converter_can, rtc):
     fw.station = Station()
     fw.wishes = Wishes()
     fw.faults = Active(fw.station.events)
-    car_rules = gbt27930_rules.Rules(config["discharge_v112"], config["ccs_length"])
+    car_rules, session, settings = vehicle(config)
     fw.gate = Gate(car_rules, infypower_rules.Rules(), board.SCALE, board, config["floor_permille"], rtc.image)
     fw.sense = Sense(fw.station, fw.faults, board.SCALE)
-    fw.session = Session(fw.station, fw.faults, Settings(config))
+    fw.session = session(fw.station, fw.faults, settings)
     fw.arbiter = Arbiter(fw.station, fw.wishes)
     fw.limits = Limits(fw.station, fw.wishes, board, config)
     fw.stage = Stage(fw.station, fw.faults, board, config)
@@ -55,6 +53,22 @@ def assemble(board, config, io, car_can, converter_can, rtc):
     fw.energy = Energy(fw.station)
     fw.control = Control(fw)
     return fw
+
+
+def vehicle(config):
+    # The gate's rules, the session and its settings. Only the configured room is loaded: code is RAM.
+    if config["protocol"] == "chademo":
+        from firmware.safety.chademo_rules import Rules
+        from firmware.vehicle.chademo.session import Session
+        from firmware.vehicle.chademo.settings import Settings
+
+        settings = Settings(config)
+        return Rules(settings.number), Session, settings
+    from firmware.safety.gbt27930_rules import Rules
+    from firmware.vehicle.gbt27930.session import Session
+    from firmware.vehicle.gbt27930.settings import Settings
+
+    return Rules(config["discharge_v112"], config["ccs_length"]), Session, Settings(config)
 
 
 class Lost(Exception):
@@ -104,9 +118,9 @@ def serve(serving):
 
 
 def run():
-    hardware = bench_wires.connect(board.CAN_CAR_bit_s, board.CAN_CONVERTER_bit_s)
     gc.collect()  # what the imports left, or the file finds no whole piece
     config = load(CONFIG_FILE)
+    hardware = bench_wires.connect(board.CAN_CAR_bit_s[config["protocol"]], board.CAN_CONVERTER_bit_s)
     fw = assemble(board, config, hardware.io, hardware.car_can, hardware.converter_can, hardware.rtc)
     fw.station.control.now[K_RESET_CAUSE] = hardware.reset_cause
     read_s, ticks_ms = clocks(hardware)

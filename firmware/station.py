@@ -49,7 +49,8 @@ C_GATE_FLOOR_permille = const(21)  # effective floor
 C_GATE_DISCHARGE_OK = const(22)  # 1: the gate allows discharge by floor and trust in the SOC
 C_GATE_WHY = const(23)  # R_... why not
 C_GATE_REFUSED = const(24)  # frames and relay combinations refused since boot
-CAR_SLOTS = const(25)
+C_PROFILE = const(25)  # how this car is treated: a number of its protocol's own profiles; 0 none yet
+CAR_SLOTS = const(26)
 
 # Record `converter` (writer: the converter driver). As reported by the modules.
 V_AGE_ms = const(0)  # age of the newest reply

@@ -10,7 +10,7 @@ SCALE = {
     "temp1": (500, 1, 1, 0, 2000),  # 0.1 degC, -50 to 150
     "temp2": (500, 1, 1, 0, 2000),
 }
-CAN_CAR_bit_s = 250000
+CAN_CAR_bit_s = {"gbt27930": 250000, "chademo": 500000}
 CAN_CONVERTER_bit_s = 125000
 RATED_dV = 7500  # what the station's own parts stand
 RATED_dA = 600

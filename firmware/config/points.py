@@ -13,7 +13,7 @@ POINTS = (
     ("grid_ramp_W_s", "W/s", 100, 20000, 20000, INSTALLER, "How fast the power may change; never slows a stop."),
     ("efficiency_permille", "permille", 800, 1000, 950, INSTALLER, "First guess of DC power over AC power, charging."),
     ("modules", "", 1, 8, 1, INSTALLER, "How many converter modules are fitted."),
-    ("protocol", "word", ("gbt27930",), 0, "gbt27930", INSTALLER, "The vehicle protocol of the connector."),
+    ("protocol", "word", ("gbt27930", "chademo"), 0, "gbt27930", INSTALLER, "The vehicle protocol of the connector."),
     ("discharge_v112", "", 0, 1, 0, INSTALLER, "1: offer discharge by the trial messages of GB/T V1.12."),
     ("ccs_length", "byte", 7, 8, 8, INSTALLER, "Length of CCS: 8 as in GB/T 27930-2015, 7 as in 2023."),
     ("insulation_min_kohm", "kohm", 100, 10000, 100, INSTALLER, "Less insulation than this ends the session."),

@@ -5,7 +5,7 @@
 from micropython import const
 
 from firmware.safety.infypower_rules import OFF, OFF_ID, ZERO
-from firmware.signals import OUT_AUX, OUT_BLEED, OUT_CONTACTOR, OUT_LOCK
+from firmware.signals import OUT_AUX, OUT_BLEED, OUT_CONTACTOR, OUT_D1, OUT_D2, OUT_LOCK
 from firmware.units import age_ms
 
 _EXT = const(2)  # machine.CAN FLAG_EXT_ID
@@ -14,20 +14,24 @@ _SAFE_dV = const(600)
 _OPEN_AFTER_ms = const(60)  # contacts part by 90 ms with a relay of 30 ms
 _SETTLE_ms = const(50)  # the relay
 _BLEED_ms = const(5000)
+_D1_ms = const(500)  # CHAdeMO: d1 so long after d2
 
 
 def safe_stop(io, converter_can, gate, ticks_ms, sleep_ms):
-    # 1 zero and OFF, module-enable off; 2 open; 3 bleed; 4 auxiliary supply off; 5 unlock below 60 V.
-    held = gate.sequence.held & (OUT_CONTACTOR | OUT_LOCK | OUT_AUX)
+    # 1 zero and OFF, module-enable off; 2 open; 3 bleed; 4 auxiliary supply, d2, d1 off; 5 unlock at a safe voltage.
+    held = gate.sequence.held & (OUT_CONTACTOR | OUT_LOCK | OUT_AUX | OUT_D1 | OUT_D2)
     _tell(converter_can, gate, ticks_ms)
     _hold(io, gate, held, ticks_ms, sleep_ms, _OPEN_AFTER_ms, _current_gone)
     held &= ~OUT_CONTACTOR
     _hold(io, gate, held, ticks_ms, sleep_ms, _SETTLE_ms, _is_open)
     _tell(converter_can, gate, ticks_ms)
     _hold(io, gate, held | OUT_BLEED, ticks_ms, sleep_ms, _BLEED_ms, _is_low)
+    if held & OUT_D2:
+        _hold(io, gate, held & (OUT_LOCK | OUT_D1), ticks_ms, sleep_ms, _D1_ms, _never)
     held &= OUT_LOCK
     _hold(io, gate, held, ticks_ms, sleep_ms, 0, _is_low)
-    if gate.sensed.fresh and _is_low(gate.sensed):
+    sensed, safe_dV = gate.sensed, gate.car.UNLOCK_dV
+    if sensed.fresh and not sensed.contactor and sensed.link_dV < safe_dV and sensed.inlet_dV < safe_dV:
         _hold(io, gate, 0, ticks_ms, sleep_ms, 0, _is_low)
 
 
@@ -74,6 +78,10 @@ def _is_open(sensed):
 
 def _is_low(sensed):
     return not sensed.contactor and sensed.link_dV < _SAFE_dV and sensed.inlet_dV < _SAFE_dV
+
+
+def _never(sensed):
+    return False
 
 
 def _say(error):

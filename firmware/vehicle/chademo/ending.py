@@ -1,0 +1,101 @@
+# From the stop to the pulled plug: facts 2.5, steps 8 to 10. d2 goes when our contactors are open, d1 half a second
+# later, the lock when the connector is dead.
+from micropython import const
+
+from firmware.contract import OFF, WELD
+from firmware.faults import F_BLEED, F_CAR_TIMEOUT, STOP, severity
+from firmware.station import C_PHASE, C_STOP_REASON, PH_FAULT, S_PLUGGED, S_INLET_dV, S_LINK_dV
+from firmware.vehicle.chademo import stops
+from firmware.vehicle.chademo.frames import CHARGING, LOCKED, OPEN
+from firmware.vehicle.chademo.profiles import FIRST
+from firmware.vehicle.chademo.states import BLEEDING, ENDED, IDLE, OPENING, PLUGGED, RELEASE, UNLOCKING
+from firmware.vehicle.chademo.states import WELD as WELDED
+
+_STUCK_ms = const(3000)
+
+
+def stopping(s, now, reached):
+    # 109.5.0 = 0 only without current. A car opens by itself 2.5 s after it was told; then there is none.
+    stops.both(s, now)
+    if s.late(now, s.settings.told_ms) and reached.idle or s.late(now, _STUCK_ms):
+        s.status &= ~CHARGING
+        s.go(OPENING, now)
+
+
+def opening(s, now, reached):
+    stops.both(s, now)
+    if s.told.status & OPEN and s.profile != FIRST and reached.open:
+        return _weld_or_release(s, now)
+    settings = s.settings
+    limit_ms = settings.opened_blind_ms if s.profile == FIRST else settings.opened_ms
+    if s.stop == 2 or s.silent(now):
+        limit_ms = settings.opened_urgent_ms
+    if s.late(now, limit_ms):
+        if limit_ms == settings.opened_ms:
+            s.faults.set(F_CAR_TIMEOUT, s.told.status, now)
+        _weld_or_release(s, now)
+
+
+def _weld_or_release(s, now):
+    # With a fault that cuts at once nothing is tried any more; the next insulation test finds a welded contactor too.
+    if s.judge_weld and s.stop < 2:
+        s.want.emergency = 0
+        s.want.deadline_ms = s.settings.weld_ms
+        s.want.mode = WELD
+        s.go(WELDED, now)
+    else:
+        s.go(RELEASE, now)
+    s.judge_weld = 0
+
+
+def weld(s, now, reached):
+    late = s.late(now, s.settings.weld_ms + _STUCK_ms)
+    if not reached.fault and not late and not (reached.mode == WELD and reached.done):
+        return
+    if reached.fault:
+        s.faults.set(reached.fault, 0, now)
+        s.reason = s.car[C_STOP_REASON] = reached.fault
+    s.want.mode = OFF
+    s.go(RELEASE, now)
+
+
+def release(s, now, reached):
+    # A contactor of ours that does not open leaves the car's as the only ones that can: d2 goes then too.
+    want = s.want
+    if want.d2:
+        if reached.open or reached.idle and s.late(now, _STUCK_ms):
+            want.d2 = 0
+            s.since = now
+    elif s.late(now, s.settings.d1_ms):
+        want.d1 = 0
+        s.go(BLEEDING, now)
+
+
+def bleeding(s, now, reached):
+    unlock_dV = s.settings.unlock_dV
+    if s.is_off(reached) and s.sense[S_LINK_dV] < unlock_dV and -100 < s.sense[S_INLET_dV] < unlock_dV:
+        s.want.emergency = 0
+        s.status &= ~LOCKED
+        s.go(UNLOCKING, now)
+    elif s.late(now, s.settings.unlock_ms) and s.want.lock:
+        s.faults.set(F_BLEED, max(0, s.sense[S_INLET_dV]), now)
+        s.since = now
+
+
+def unlocking(s, now, reached):
+    if s.late(now, s.settings.goodbye_ms):
+        s.want.lock = 0
+        s.out.only(0, now)
+        s.go(ENDED, now)
+        if s.reason and severity[s.reason] >= STOP:
+            s.car[C_PHASE] = PH_FAULT
+
+
+def ended(s, now, reached):
+    if not s.sense[S_PLUGGED]:
+        s.forget()
+        s.go(IDLE, now)
+    elif s.begin and not s.stop:
+        s.forget()
+        s.car[C_STOP_REASON] = 0
+        s.go(PLUGGED, now)
