@@ -186,11 +186,10 @@ class Gate:
 
     # --- out ---
     def vet_converter(self, can_id, ext, data, now):
-        converter = self.converter
-        kind = converter.judge(can_id, ext, data)
+        kind = self.converter.judge(can_id, ext, data)
         if kind == ALWAYS:
             return True
-        if kind != NEVER and converter.off_left and self._converter_may(kind, converter):
+        if kind != NEVER and self.converter.off_left and self._converter_may(kind, self.converter):
             return True
         return self._refuse(can_id)
 

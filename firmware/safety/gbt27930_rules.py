@@ -208,25 +208,27 @@ class Rules:
         self.floor_permille = data[6] * 10 if data[6] != 0xFF else UNKNOWN
 
     def _packet(self, data, now):
-        transport = self.transport
-        pf = transport.packet(data, now)
+        pf = self.transport.packet(data, now)
         if pf < 0:
             return
-        size = transport.size
-        data = transport.data
+        size = self.transport.size
+        data = self.transport.data
         if pf == _BCS_PGN and size >= 9:
             self._bcs(data, now)
         elif pf == _BCP_PGN and size >= 13:
             self._bcp(data)
         elif pf == _BDC_PGN and size >= 28:
-            self._identity(data, 0)
-            cycles_left = data[24] | data[25] << 8  # FFFF: not told, which is no offer
-            self._answered = 1 if self._dialled and 0 < cycles_left < _NONE else 0
-            self._energy(data[20] | data[21] << 8)
+            self._bdc(data)
         elif pf == _BMV_PGN:
-            self.lowest_cV = transport.lowest_cV
+            self.lowest_cV = self.transport.lowest_cV
         elif pf == _BRM_PGN and size >= 41:
             self._identity(data, 24)
+
+    def _bdc(self, data):
+        cycles_left = data[24] | data[25] << 8  # FFFF: not told, which is no offer
+        self._answered = 1 if self._dialled and 0 < cycles_left < _NONE else 0
+        self._identity(data, 0)
+        self._energy(data[20] | data[21] << 8)
 
     def _bcs(self, data, now):
         self.voltage_dV = data[0] | data[1] << 8

@@ -63,17 +63,15 @@ class Rules:
         # The kind of this frame, from its bytes.
         if not ext or len(data) != 8 or data[2] or data[3] or data[4]:
             return NEVER
-        head = can_id >> 16
-        reads = head == 0x2A3 or head == 0x2E3
-        if not reads and head != 0x2A4 and head != 0x2E4:
-            return NEVER
+        head = can_id >> 16 & ~0x40  # single module, group or broadcast alike
         if can_id & 0xFF != _CONTROLLER or can_id >> 8 & 0xFF > 0x3F:
             return NEVER
-        register = data[0] << 8 | data[1]
         value = data[5] << 16 | data[6] << 8 | data[7]
-        if reads:
-            return FREE if value == 0 and register in _READS else NEVER
-        return self._judge_write(register, value)
+        if head == 0x2A4:
+            return self._judge_write(data[0] << 8 | data[1], value)
+        if head == 0x2A3 and value == 0 and data[0] << 8 | data[1] in _READS:
+            return FREE
+        return NEVER
 
     def _judge_write(self, register, value):
         if register == _CURRENT:
@@ -132,14 +130,14 @@ class Rules:
     def observe(self, can_id, ext, data, now):
         if not ext or len(data) != 8 or can_id >> 8 & 0xFF != _CONTROLLER:
             return
-        head = can_id >> 16
-        module = can_id & 0xFF
-        if module >= _MODULES:
-            return
+        if can_id & 0xFF < _MODULES:
+            self._reply(can_id, data, now)
+
+    def _reply(self, can_id, data, now):
         register = data[0] << 8 | data[1]
-        if head == 0x2A3 or head == 0x2E3:
-            self._report(register, data, 1 << module, now)
-        elif (head == 0x2A4 or head == 0x2E4) and register == _MODE and 0xA0 <= data[7] <= 0xA1:
+        if can_id >> 16 & ~0x40 == 0x2A3:
+            self._report(register, data, 1 << (can_id & 0xFF), now)
+        elif can_id >> 16 & ~0x40 == 0x2A4 and register == _MODE and 0xA0 <= data[7] <= 0xA1:
             self._echo = 1 if data[7] == 0xA0 else -1
             self._agree()
 

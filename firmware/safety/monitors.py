@@ -129,36 +129,35 @@ class Monitors:
             self._turn = 0
         slow = self._slow
         car = self._car
-        closed = sensed.contactor
         if turn == 1:
             far = converter.live and converter.on_left and _far(converter.voltage_dV, sensed.link_dV, _AGREE_dV)
             slow = slow | _CONVERTER_V if far else slow & ~_CONVERTER_V
-        elif turn == 3:
-            own_dA = sensed.current_dA
-            own_dA = own_dA if own_dA > 0 else -own_dA
-            far = closed and converter.live and converter.on_left and _far(converter.current_dA, own_dA, _AGREE_dA)
-            slow = slow | _CONVERTER_I if far else slow & ~_CONVERTER_I
-        elif turn == 5:
-            far = closed and car.voltage_dV != UNKNOWN and _far(car.voltage_dV, sensed.inlet_dV, _AGREE_dV)
-            slow = slow | _CAR_V if far else slow & ~_CAR_V
-        elif turn == 7:
-            far = closed and car.voltage_dV != UNKNOWN and _far(car.current_dA, sensed.current_dA, _CAR_AGREE_dA)
-            slow = slow | _CAR_I if far else slow & ~_CAR_I
-        else:
+        elif turn == 9:
             slow = slow | _HOT if sensed.hottest_dC() > _HOT_dC else slow & ~_HOT
+        elif not sensed.contactor:
+            slow &= ~(_CONVERTER_I | _CAR_V | _CAR_I)
+        elif turn == 3:
+            far = converter.live and converter.on_left
+            far = far and _far(converter.current_dA, abs(sensed.current_dA), _AGREE_dA)
+            slow = slow | _CONVERTER_I if far else slow & ~_CONVERTER_I
+        elif car.voltage_dV == UNKNOWN:
+            slow &= ~(_CAR_V | _CAR_I)
+        elif turn == 5:
+            far = _far(car.voltage_dV, sensed.inlet_dV, _AGREE_dV)
+            slow = slow | _CAR_V if far else slow & ~_CAR_V
+        else:
+            far = _far(car.current_dA, sensed.current_dA, _CAR_AGREE_dA)
+            slow = slow | _CAR_I if far else slow & ~_CAR_I
         self._slow = slow
 
     def _time(self, bad, now):
-        pending = self._pending
         since = self._since
         for watch in range(_WATCHES):
             bit = 1 << watch
             if bad & bit:
-                if not pending & bit:
+                if not self._pending & bit:
                     since[watch] = now
-                hold_ms = _HOLD_ms[watch]
-                if bit == _FEEDBACK:
-                    hold_ms += self._relay_ms
+                hold_ms = _HOLD_ms[watch] + self._relay_ms if bit == _FEEDBACK else _HOLD_ms[watch]
                 if (now - since[watch]) & TICKS_MASK >= hold_ms and not self.fault:
                     self.fault = _FAULT[watch]
         self._pending = bad

@@ -1,6 +1,6 @@
 # The gate's own reading of the board's sensors: raw counts in, house units out. It shares nothing with
 # firmware/sense.py, so that one slip cannot blind both. Fed once a tick; every call here is paid for a hundred times a
-# second, so it is one straight function.
+# second, so it is straight and short.
 from micropython import const
 
 from firmware.signals import (
@@ -36,9 +36,10 @@ _HOT_dC = const(10000)  # what a broken temperature sensor stands for
 
 class Sensed:
     def __init__(self, scale):
-        self._link = scale["link"]
-        self._inlet = scale["inlet"]
-        self._current = scale["current"]
+        # One attribute a number: a call a channel, or more than 11 words of locals and stack, would cost more.
+        self._link_offset, self._link_num, self._link_den, self._link_low, self._link_high = scale["link"]
+        self._inlet_offset, self._inlet_num, self._inlet_den, self._inlet_low, self._inlet_high = scale["inlet"]
+        self._offset, self._num, self._den, self._low, self._high = scale["current"]
         self._temp1 = scale["temp1"]
         self._temp2 = scale["temp2"]
         offset, num, den, _, _ = scale["cc1"]
@@ -65,32 +66,27 @@ class Sensed:
             return
         self._at = now
         self._inputs = inputs
-        spoiled = 0
-        offset, num, den, low, high = self._link
         raw = inputs[IN_LINK]
-        if low <= raw <= high:
-            self.link_dV = (raw - offset) * num // den
+        if self._link_low <= raw <= self._link_high:
+            self.link_dV = (raw - self._link_offset) * self._link_num // self._link_den
         else:
-            spoiled = 1
-        offset, num, den, low, high = self._inlet
+            fresh = 0
         raw = inputs[IN_INLET]
-        if low <= raw <= high:
-            self.inlet_dV = (raw - offset) * num // den
+        if self._inlet_low <= raw <= self._inlet_high:
+            self.inlet_dV = (raw - self._inlet_offset) * self._inlet_num // self._inlet_den
         else:
-            spoiled = 1
-        offset, num, den, low, high = self._current
-        raw = inputs[IN_CURRENT]
+            fresh = 0
         self.before_dA = self.current_dA
-        if low <= raw <= high:
-            self.current_dA = (raw - offset) * num // den
+        raw = inputs[IN_CURRENT]
+        if self._low <= raw <= self._high:
+            self.current_dA = (raw - self._offset) * self._num // self._den
         else:
-            spoiled = 1
+            fresh = 0
         self.contactor = inputs[IN_CONTACTOR]
         if (self._cc1_low <= inputs[IN_CC1] <= self._cc1_high) != self.plugged or self._cc1_run:
             self._plug(inputs[IN_CC1])
-        pressed = inputs[IN_ESTOP]
-        if pressed or spoiled or self._pressed or not self.fresh:
-            self._trouble(pressed, spoiled)
+        if not fresh or inputs[IN_ESTOP] or self._pressed or not self.fresh:
+            self._trouble(inputs[IN_ESTOP], 0 if fresh else 1)
 
     def _wait(self, now):
         age_ms = (now - self._at) & TICKS_MASK

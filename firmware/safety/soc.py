@@ -79,13 +79,12 @@ class Soc:
             self.vin = 0
         self._settle()
         self._floor()
-        capacity_Wh = self.capacity_Wh
         if self.low_mWh == UNKNOWN or car.soc_permille == UNKNOWN:
             self.low_permille = 0
             self._no(R_NO_SESSION)
             return
         reported_permille = car.soc_permille - car.soc_step_permille
-        self.low_permille = max(0, min(reported_permille, self.low_mWh // capacity_Wh))
+        self.low_permille = max(0, min(reported_permille, self.low_mWh // self.capacity_Wh))
         self._empty(voltage_dV)
         if self.doubted:
             self._no(R_SOC_DOUBT)
@@ -94,7 +93,7 @@ class Soc:
         elif self._thin >= _VOLTAGE_TIMES:
             self._no(R_CAR_VOLTAGE)
         else:
-            self._compare(voltage_dV, current_dA, capacity_Wh)
+            self._compare(voltage_dV, current_dA, self.capacity_Wh)
 
     def _no(self, why):
         self.ok = 0
@@ -104,8 +103,7 @@ class Soc:
         # What will still flow out while the current ramps down counts as gone.
         margin_permille = 0
         if current_dA < 0:
-            power_W = voltage_dV * -current_dA // 100
-            mWh = power_W * (_LATENCY_ms - current_dA * _SLOPE_ms_dA // 2) // 3600
+            mWh = voltage_dV * -current_dA // 100 * (_LATENCY_ms - current_dA * _SLOPE_ms_dA // 2) // 3600
             margin_permille = mWh // capacity_Wh + 1
         above_permille = self.low_permille - margin_permille - self.floor_permille
         if above_permille <= 0:
@@ -180,16 +178,18 @@ class Soc:
         soc_permille = car.soc_permille
         last_permille = self.soc_permille
         self.soc_permille = soc_permille
-        capacity_Wh = self.capacity_Wh
         if last_permille != UNKNOWN and soc_permille != last_permille:
-            change_mWh = (soc_permille - last_permille) * capacity_Wh
-            self.doubt_mWh += change_mWh
-            if change_mWh < 0:
-                self.doubt_mWh += change_mWh // 2
-            elif self.doubt_mWh <= _DOUBT_permille * capacity_Wh:
-                # A rise that was paid for: the account may come up by as much, or its caution adds up over weeks.
-                lag_mWh = (soc_permille - car.soc_step_permille) * capacity_Wh - self.low_mWh
-                self.low_mWh += max(0, min(lag_mWh, change_mWh))
-        most_mWh = soc_permille * capacity_Wh
+            self._moved((soc_permille - last_permille) * self.capacity_Wh)
+        most_mWh = soc_permille * self.capacity_Wh
         if self.low_mWh > most_mWh:
             self.low_mWh = most_mWh
+
+    def _moved(self, change_mWh):
+        self.doubt_mWh += change_mWh
+        if change_mWh < 0:
+            self.doubt_mWh += change_mWh // 2
+        elif self.doubt_mWh <= _DOUBT_permille * self.capacity_Wh:
+            # A rise that was paid for: the account may come up by as much, or its caution adds up over weeks.
+            lag_mWh = (self.soc_permille - self._car.soc_step_permille) * self.capacity_Wh - self.low_mWh
+            if lag_mWh > 0:
+                self.low_mWh += lag_mWh if lag_mWh < change_mWh else change_mWh

@@ -46,15 +46,17 @@ class Transport:
         if self.pf == _CELLS:
             self._cells(data, number * 7 - 7)
         elif number * 7 <= _LONGEST:
-            into = self.data
-            at = number * 7 - 8
-            for k in range(1, 8):
-                into[at + k] = data[k]
+            self._keep(data, number * 7 - 8)
         if number < self._packets:
             return -1
         pf = self.pf
         self.pf = -1
         return pf
+
+    def _keep(self, data, at):
+        into = self.data
+        for k in range(1, 8):
+            into[at + k] = data[k]
 
     def _cells(self, data, at):
         for k in range(1, 8):

@@ -160,24 +160,9 @@ def test_short_frames_and_standard_ids_are_not_heard():
     def heard(can_id, data, ext=1):
         rules = ready()
         rules.observe(BSM, 1, bsm(0), 0)
-        before = (
-            rules._demand,
-            rules._allows,
-            rules.ready,
-            rules.may_close,
-            rules._discharge_max_dA,
-            rules.transport.pf,
-        )
+        before = state(rules)
         rules.observe(can_id, ext, data, 0)
-        after = (
-            rules._demand,
-            rules._allows,
-            rules.ready,
-            rules.may_close,
-            rules._discharge_max_dA,
-            rules.transport.pf,
-        )
-        return before != after
+        return before != state(rules)
 
     for can_id, data, least in (
         (BCL, bytes(5), 5),
