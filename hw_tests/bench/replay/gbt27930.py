@@ -6,8 +6,10 @@ from hw_tests.bench.frame import Frame
 from hw_tests.bench.gbt27930 import codec
 from hw_tests.bench.gbt27930.messages import BY_ID, BY_PGN, CAR_CM_ID, CAR_DT_ID
 from hw_tests.bench.gbt27930.transport import ABORT, RTS
+from hw_tests.bench.replay.gbt27930_script import script_of
 from hw_tests.bench.replay.gbt27930_story import GbtStory
 from hw_tests.bench.replay.protocol import CHARGER, VEHICLE, Signals, Told
+from hw_tests.bench.replay.script import Script
 
 _FROM_CAR, _FROM_CHARGER = 0x56F4, 0xF456  # destination and source address
 
@@ -103,3 +105,7 @@ class Gbt27930:
     def story(self) -> GbtStory:
         """A new story."""
         return GbtStory()
+
+    def script(self, tolds: list[Told]) -> Script:
+        """The recording, to be played at the firmware."""
+        return script_of(tolds)

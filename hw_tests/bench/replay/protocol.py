@@ -8,6 +8,7 @@ from hw_tests.bench.frame import Frame
 from hw_tests.bench.replay.entry import DATA, LONG_FRAME, REMOTE, Entry, ReplayError
 
 if TYPE_CHECKING:
+    from hw_tests.bench.replay.script import Script
     from hw_tests.bench.replay.story import Story
 
 VEHICLE, CHARGER = "vehicle", "charger"
@@ -52,6 +53,9 @@ class Dialect(Protocol):
 
     def story(self) -> "Story":
         """A new story of a session."""
+
+    def script(self, tolds: list["Told"]) -> "Script":
+        """The recording, to be played at the firmware."""
 
 
 class Counts:

@@ -1,0 +1,161 @@
+"""A GB/T 27930 recording as a script for `station`: its words, what the car waits for, what the bus does not show."""
+
+from typing import Any
+
+from hw_tests.bench.frame import Frame
+from hw_tests.bench.gbt27930.messages import CAR_CM_ID, CAR_DT_ID, BY_ID
+from hw_tests.bench.gbt27930.transport import ABORT, CTS, EOMA, RTS
+from hw_tests.bench.replay.entry import ReplayError
+from hw_tests.bench.replay.protocol import CHARGER, VEHICLE, Told
+from hw_tests.bench.replay.script import Script, Step, words_of
+
+_PLAIN = ("CHM", "CML", "CMLP", "CST", "CSD", "CEM", "CDC", "CCS")
+_FACTS = "GB/T 27930-2015, facts 1.6"
+TIMEOUTS_s = {
+    "": (5.0, _FACTS), "CHM": (60.0, _FACTS), "CRM=00": (30.0, _FACTS), "CRO=AA": (60.0, _FACTS), "CSD": (10.0, _FACTS),
+    "CTS of the transport": (1.25, "facts 1.3 T3"), "EoMA of the transport": (1.25, "facts 1.3 T3"),
+}  # fmt: skip
+_OPENS = ("BST", "BSD", "BEM")
+_LEAST_V = 50.0  # a pack below this is none
+
+
+def word_of(told: Told) -> tuple[str, bool] | None:
+    """What a charger's frame says. CRO=00, CTS and a permission are no steps that the car waits for."""
+    if told.side != CHARGER or told.error:
+        return None
+    name, signals = told.name, told.signals
+    if name in _PLAIN:
+        return name, True
+    if name == "CRM":
+        return (f"CRM={signals['result']:02X}", True)
+    if name == "CRO":
+        return f"CRO={signals['ready']:02X}", signals["ready"] == 0xAA
+    if name == "CCD":
+        return f"CCD={signals['direction']:02X}", True
+    return (name, False) if name in ("CTS", "CSDP") else None
+
+
+class GbtFlow:
+    """The transport protocol, and K5/K6: closed before BRO=AA, opened when the car stops or gives up (facts 1.5)."""
+
+    def __init__(self, world: Any):
+        self._vehicle = world.around.rig.vehicle
+        self._answers: dict[int, tuple[int, int]] = {}  # PGN: control byte, last packet allowed
+        self._pgn = -1
+        self._acknowledged = True
+
+    def heard(self, told: Told, now_ms: int) -> None:
+        """CTS, EoMA or abort."""
+        if not told.name.startswith("TP."):
+            return
+        pgn = told.signals["pgn"]
+        if told.raw[0] == CTS:
+            self._answers[pgn] = CTS, told.signals["next"] + told.signals["packets"] - 1
+        elif told.raw[0] in (EOMA, ABORT):
+            self._answers[pgn] = told.raw[0], 255
+            self._acknowledged = True
+
+    def may(self, step: Step, now_ms: int) -> str:
+        """A packet waits for its CTS, the next transfer for the acknowledgement of the one before."""
+        frame = step.frame
+        if frame.id == CAR_DT_ID:
+            _, last = self._answers.get(self._pgn, (0, 0))
+            return "" if frame.data[0] <= last else "CTS of the transport"
+        if frame.id == CAR_CM_ID and frame.data[0] == RTS and not self._acknowledged:
+            return "EoMA of the transport" if self._pgn in self._answers else ""
+        return ""
+
+    def sent(self, step: Step, now_ms: int) -> bool:
+        """Switches, and after a request a moment for its answer."""
+        frame = step.frame
+        if step.name in _OPENS:
+            self._vehicle.close_contactors = False
+        elif step.name == "BRO" and frame.data[:1] == b"\xaa":
+            self._vehicle.close_contactors = True
+        if frame.id != CAR_CM_ID:
+            return False
+        if frame.data[0] == RTS:
+            self._pgn = frame.data[5] | frame.data[6] << 8 | frame.data[7] << 16
+            self._answers.pop(self._pgn, None)
+            self._acknowledged = False
+        return True
+
+
+def _first(tolds: list[Told], name: str) -> dict[str, Any]:
+    return next((told.signals for told in tolds if told.name == name and not told.error), {})
+
+
+def script_of(tolds: list[Told]) -> Script:
+    """The script of a whole log. Raises ReplayError where there is nothing to play."""
+    steps = [Step(order, told.t_s, told.frame, told.name) for order, told in enumerate(tolds)
+             if told.side == VEHICLE and told.frame is not None and (told.raw or not told.error)]  # fmt: skip
+    words = words_of(tolds, word_of)
+    if not steps:
+        raise ReplayError("the log has no frame of a car: there is nothing to play at the station.")
+    if not any(word.text in ("CHM", "CRM=00") for word in words):
+        raise ReplayError("the log begins in mid-session, without CHM or CRM: the station cannot be brought there.")
+    script = Script(steps, words, word_of, GbtFlow, TIMEOUTS_s, _periods(steps), ("CST", "CEM"), ("CTS", "CRO=00", "CSDP"))
+    _infer(script, tolds)
+    _stop(script, tolds)
+    return script
+
+
+def _periods(steps: list[Step]) -> dict[int, int]:
+    """Of the short messages; the long ones are not repeated while the car waits."""
+    found = {}
+    for can_id in {step.frame.id for step in steps}:
+        message = BY_ID.get(can_id)
+        if message is not None and message.period_ms and not message.long:
+            found[can_id] = message.period_ms
+    return found
+
+
+def _infer(script: Script, tolds: list[Told]) -> None:
+    """Pack, pins and wishes."""
+    pack, report, ccs = _first(tolds, "BCP"), _first(tolds, "BCS"), _first(tolds, "CCS")
+    volts = [told.signals["voltage_dV"] / 10 for told in tolds if told.name == "BCS" and not told.error]
+    pack_V = pack.get("voltage_dV", report.get("voltage_dV", 4000)) / 10
+    if pack_V < _LEAST_V:
+        pack_V = 400.0
+    high_V = max([pack_V + 1, *[volt for volt in volts if volt < 2 * pack_V]])
+    soc = pack.get("soc_permille", report.get("soc_permille", 500))
+    soc = min(max(soc, 10), 990)
+    capacity_Wh = pack.get("energy_Wh", 0) or 20_000
+    share = soc / 1000
+    top_V = pack_V + (high_V - pack_V) * 1.5
+    script.plant = {"soc_permille": soc, "capacity_Wh": float(capacity_Wh),
+                    "ocv_V": [(0.0, pack_V - 2), (share, pack_V), (1.0, max(top_V, pack_V + 0.5))]}  # fmt: skip
+    v112 = int(any(told.name in ("CDC", "BDC") for told in tolds))
+    length = next((len(told.raw) for told in tolds if told.name == "CCS"), 8)
+    script.station = {"discharge_v112": v112, "ccs_length": length if length in (7, 8) else 8, "floor_permille": 50,
+                      "mqtt_host": ""}  # fmt: skip
+    script.wishes = _wishes(tolds)
+    script.inferred = {
+        "plug (CC1)": "in and latched before the first frame",
+        "auxiliary supply": "the car is awake while the firmware gives it",
+        "car's contactors K5/K6": "closed as BRO=AA leaves, open at the first of BST, BSD, BEM",
+        "pack": f"{pack_V:.1f} V at {soc / 10:.1f} % (BCP), up to {high_V:.1f} V (BCS), {capacity_Wh} Wh",
+        "inlet voltage": "the pack's behind K5/K6, from the bench's plant",
+        "wish": "; ".join(f"{watt} W from {t_s:.1f} s" for t_s, watt in script.wishes),
+        "CCS length": f"{script.station['ccs_length']} bytes, as recorded" if ccs else "8 bytes",
+    }
+
+
+def _wishes(tolds: list[Told]) -> list[tuple[float, int]]:
+    """Somebody wants all that the car takes, in the direction that the recorded charger told."""
+    wishes = [(0.0, 22_000)]
+    for told in tolds:
+        if told.name == "CCD" and not told.error:
+            watt = -22_000 if told.signals["direction"] == 1 else 22_000
+            if watt != wishes[-1][1]:
+                wishes.append((told.t_s, watt))
+    return wishes
+
+
+def _stop(script: Script, tolds: list[Told]) -> None:
+    """The recorded charger stopped first: by hand as far as our firmware can know."""
+    stop = next((told for told in tolds if told.name in ("CST", "BST") and not told.error), None)
+    if stop is not None and stop.name == "CST":
+        reasons = [name for name, value in stop.signals.items() if value == 1]
+        script.stop_s = stop.t_s
+        script.inferred["stop button"] = f"pressed at {stop.t_s:.1f} s, since the recorded CST says {', '.join(reasons)}"

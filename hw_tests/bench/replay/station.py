@@ -1,0 +1,208 @@
+"""The view `station`: the whole firmware in virtual time, with the recorded car at its connector.
+
+What the firmware answers is laid beside what the recorded charger answered: the words in their order, the phases, and
+the first place where the two part, with the reason. What no bus shows (pins, volts, a person's wish) is inferred, and
+listed as inferred.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hw_tests.bench.replay.entry import ReplayError
+from hw_tests.bench.replay.player import Player
+from hw_tests.bench.replay.protocol import CHARGER, Counts, Dialect, Told
+from hw_tests.bench.replay.script import Script
+from hw_tests.bench.replay.show import Line, Show
+from hw_tests.bench.replay.story import Story
+
+_FAULT_WORDS = Path(__file__).resolve().parent.parent.parent.parent / "firmware" / "fault_text.txt"
+_GRACE_s = 120.0  # the firmware's own times: insulation test, precharge, retries
+_TAIL_s = 2.0  # after the last frame
+_LEASE_ms = 80_000_000
+_SILENT_s = 0.5
+
+
+@dataclass
+class Result:
+    """How it went."""
+
+    player: Player
+    script: Script
+    recorded: Story
+    replayed: Story
+    faults: list[Line] = field(default_factory=list)
+    parts: Line | None = None  # the first place where recorded charger and firmware part
+    virtual_s: float = 0.0
+    current_most_A: float = 0.0
+
+    @property
+    def followed(self) -> bool:
+        """The firmware gave the recorded car everything that it waited for, to its last frame."""
+        return self.player.finished and self.player.parted is None
+
+    @property
+    def phases(self) -> tuple[list[str], list[str]]:
+        """Recorded and replayed; the second as far as the first goes."""
+        recorded = [phase.name for phase in self.recorded.phases]
+        return recorded, [phase.name for phase in self.replayed.phases][: len(recorded)]
+
+
+def _fault_names() -> dict[int, str]:
+    rows = (line.split(" ", 2) for line in _FAULT_WORDS.read_text(encoding="utf-8").splitlines())
+    return {int(row[0]): row[1] for row in rows if len(row) > 1 and row[0].isdigit()}
+
+
+class _Stage:
+    """The world with the player in it."""
+
+    def __init__(self, script: Script, dialect: Dialect):
+        from hw_tests.bench.world import StepWorld  # the firmware is loaded only by who steps it
+
+        self.world = StepWorld(script.car, script.plant, script.station, services=False)
+        around = self.world.around
+        self.player = Player(script, dialect.reader(), script.flow(self.world), around.rig.vehicle)
+        around.car = self.player  # type: ignore[assignment]
+        around.rig.pins.plug()
+        self._script = script
+        self._wishes = list(script.wishes)
+        self._stopped = False
+        self._event = [0, 0, 0, 0]
+        self._names = _fault_names()
+        self.faults: list[Line] = []
+        self.current_most_A = 0.0
+
+    def tick(self) -> None:
+        """10 ms."""
+        world, player = self.world, self.player
+        while self._wishes and player.rec_s >= self._wishes[0][0]:
+            watt = self._wishes.pop(0)[1]
+            world.fw.wishes.post_power(0, 1, watt, world.ticks_ms(), _LEASE_ms)
+        stop_s = self._script.stop_s
+        if stop_s is not None and not self._stopped and player.rec_s >= stop_s - 0.05:
+            self._stopped = True
+            world.around.rig.pins.press()
+        world.tick()
+        self.current_most_A = max(self.current_most_A, abs(world.around.rig.plant.current_A))
+        while world.fw.station.events.get(self._event):
+            code, state, data, _ = self._event
+            if code and state:
+                name = self._names.get(code, f"fault_{code}")
+                self.faults.append({"kind": "fault", "t_s": world.now_ms / 1000, "name": name, "data": data})
+
+
+def play(tolds: list[Told], dialect: Dialect, out: Show | None = None) -> Result:
+    """Play a recording at the firmware."""
+    script = dialect.script(tolds)
+    recorded = dialect.story()
+    for told in tolds:
+        recorded.hear(told)
+    recorded.finish()
+    stage = _Stage(script, dialect)
+    player, world = stage.player, stage.world
+    length_s = tolds[-1].t_s - tolds[0].t_s
+    limit = round((length_s * 1.5 + _GRACE_s) * 100)
+    left = round(_TAIL_s * 100)
+    for _ in (out or Show()).watched(range(limit), limit, "station") if out else range(limit):
+        stage.tick()
+        if player.finished or player.parted is not None:
+            left -= 1
+            if left <= 0:
+                break
+    if not player.finished and player.parted is None:
+        player.parted = {"t_s": world.now_ms / 1000, "recorded_s": round(player.rec_s, 3),
+                         "reason": "the replay took much longer than the recording"}  # fmt: skip
+    replayed = dialect.story()
+    for told in player.tolds:
+        replayed.hear(told)
+    replayed.finish()
+    result = Result(player, script, recorded, replayed, stage.faults)
+    result.virtual_s, result.current_most_A = world.now_ms / 1000, stage.current_most_A
+    result.parts = _parts(result, tolds)
+    return result
+
+
+# --- beside each other ---
+def answers(result: Result) -> list[Line]:
+    """Each word of the recorded charger with the firmware's, in order."""
+    lines: list[Line] = []
+    said = list(result.player.said)
+    for word in result.script.words:
+        mine = next((each for each in said if each.text == word.text), None)
+        line: Line = {"kind": "answer", "name": word.text, "recorded_s": word.t_s, "recorded": word.raw.hex(" ")}
+        if mine is not None:
+            said = said[said.index(mine) + 1 :] if word.waited else said
+            line |= {"firmware_s": round(mine.t_s, 3), "firmware": mine.raw.hex(" ")}
+            line["same"] = "bytes" if mine.raw == word.raw else "word"
+        else:
+            line["same"] = "own" if not word.waited else "missing"
+        lines.append(line)
+    return lines
+
+
+def _parts(result: Result, tolds: list[Told]) -> Line | None:
+    """The first place where the two part, by the recorded time."""
+    found = [each for each in (result.player.parted, _other_word(result), _silence(result, tolds)) if each is not None]
+    return dict(min(found, key=lambda each: each["recorded_s"])) if found else None
+
+
+def _other_word(result: Result) -> Line | None:
+    """The first word that the other did not say, its own affairs apart."""
+    player, own = result.player, result.script.own
+    recorded = [word for word in result.script.words if word.text not in own]
+    said = [(word, rec_s) for word, rec_s in zip(player.said, player.said_rec_s) if word.text not in own]
+    for theirs, (mine, _) in zip(recorded, said):
+        if theirs.text != mine.text:
+            why = f"the firmware says {mine.text}, the recorded charger {theirs.text}"
+            return {"t_s": round(mine.t_s, 3), "recorded_s": theirs.t_s, "reason": why}
+    if len(said) > len(recorded):
+        mine, rec_s = said[len(recorded)]
+        why = f"the firmware says {mine.text}, the recorded charger says nothing new any more"
+        return {"t_s": round(mine.t_s, 3), "recorded_s": rec_s, "reason": why}
+    if len(said) < len(recorded) and player.parted is None:
+        theirs = recorded[len(said)]
+        return {"recorded_s": theirs.t_s, "reason": f"the recorded charger says {theirs.text}, the firmware never does"}
+    return None
+
+
+def _silence(result: Result, tolds: list[Told]) -> Line | None:
+    """The recorded charger fell silent and the car gave up, or the log went on without it."""
+    end = next((each for each in result.recorded.endings if each.how in ("error", "silence")), None)
+    if end is None:
+        return None
+    until_s = end.t_s if end.how == "error" else tolds[-1].t_s
+    last_s = max((told.t_s for told in tolds if told.side == CHARGER and told.t_s <= until_s), default=0.0)
+    if until_s - last_s <= _SILENT_s:
+        return None
+    why = f"the recorded charger is silent from {last_s:.1f} s until {until_s:.1f} s; the firmware goes on"
+    return {"recorded_s": last_s, "reason": why}
+
+
+def show(stream: Iterable[Told], dialect: Dialect, counts: Counts, out: Show) -> int:
+    """Play and write. Exit status 0 if the firmware followed the car to the end, else 1."""
+    tolds = list(stream)
+    if not tolds:
+        raise ReplayError("the log is empty.")
+    result = play(tolds, dialect, out)
+    for name, text in result.script.inferred.items():
+        out.line({"kind": "inferred", "name": name, "text": text})
+    for line in answers(result):
+        out.line(line)
+    for wait in result.player.waits:
+        out.line({"kind": "wait", "t_s": wait["recorded_s"], "name": wait["for"], "waited_s": wait["s"]})
+    for fault in result.faults:
+        out.line(fault)
+    for each in result.replayed.deviations:
+        if each.side == CHARGER:
+            out.line({"kind": "deviation", "t_s": each.t_s, "dir": "firmware", "name": each.name, "detail": each.detail,
+                      "clause": each.clause})  # fmt: skip
+    recorded, replayed = result.phases
+    out.line({"kind": "phases", "recorded": recorded, "firmware": replayed, "same": recorded == replayed})
+    if result.parts is not None:
+        out.line({"kind": "parts", **result.parts})
+    out.line({"kind": "summary", "followed": result.followed, "same_phases": recorded == replayed,
+              "frames_played": len(result.script.steps) - result.player.dropped, "repeats_left_out": result.player.dropped,
+              "repeated_while_waiting": result.player.repeated, "current_most_A": round(result.current_most_A, 1),
+              "virtual_s": round(result.virtual_s, 2)})  # fmt: skip
+    return 0 if result.followed else 1
