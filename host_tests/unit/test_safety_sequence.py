@@ -29,6 +29,7 @@ class Sensed:
 
 class Car:
     PINS = OUT_LOCK | OUT_AUX
+    UNLOCK_dV = 600
 
     def __init__(self):
         self.insulating = 0

@@ -157,7 +157,7 @@ def test_without_a_session_nothing_is_energised():
 def test_it_does_not_vet_what_may_not_leave():
     class Deaf:
         def __init__(self, gate):
-            self.sequence, self.sensed = gate.sequence, gate.sensed
+            self.sequence, self.sensed, self.car = gate.sequence, gate.sensed, gate.car
             self.observe_inputs = gate.observe_inputs
 
         def vet_converter(self, can_id, ext, data, now):
