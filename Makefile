@@ -4,7 +4,7 @@
 # afterwards). Nothing is written outside this folder: tools that would keep a cache at home are told to keep it here.
 
 SCENARIO ?= evening
-VEHICLE  ?= gbt27930
+VEHICLE  ?=
 ARGS     ?=
 LOG      ?=
 PROTOCOL ?=
@@ -26,13 +26,13 @@ help: ## show this list
 	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
 		printf '  make %-10s %s\n' "$$name" "$$text"; done
 	@echo
-	@echo "Variables: SCENARIO ($(SCENARIO)), VEHICLE ($(VEHICLE)), ARGS (handed on), PYTHON ($(PYTHON), 3.11 or newer)."
+	@echo "Variables: SCENARIO ($(SCENARIO)), VEHICLE (gbt27930, chademo; else the scenario's own), ARGS (handed on), PYTHON ($(PYTHON), 3.11 or newer)."
 
-run: bootstrap ## play a session live: SCENARIO=evening VEHICLE=gbt27930; results in build/run/
-	@$(RUN) -m hw_tests.bench run $(SCENARIO) --vehicle $(VEHICLE) $(ARGS)
+run: bootstrap ## play a session live: SCENARIO=evening VEHICLE=chademo; results in build/run/
+	@$(RUN) -m hw_tests.bench run $(SCENARIO) $(if $(VEHICLE),--vehicle $(VEHICLE)) $(ARGS)
 
 scenarios: bootstrap ## play every scenario live, one after the other
-	@$(RUN) -m hw_tests.bench scenarios $(ARGS)
+	@$(RUN) -m hw_tests.bench scenarios $(if $(VEHICLE),--vehicle $(VEHICLE)) $(ARGS)
 
 replay: bootstrap ## read a recorded session: LOG=file PROTOCOL=gbt27930|chademo VIEW=messages|session|station CHECK=1
 	@$(RUN) -m hw_tests.bench.replay "$(LOG)" --protocol "$(PROTOCOL)" --view $(VIEW) $(if $(filter-out 0,$(CHECK)),--check) $(ARGS)

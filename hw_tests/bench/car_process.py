@@ -4,8 +4,8 @@
 
 * the bus: python-can, `slcan` unless told (--interface socketcan --channel can0 drives a real board);
 * --plant: where the physics are; a JSON line each way every 10 ms, the plant is the server.
-  plant -> car: plugged, aux_V, inlet_V, pack_V, pack_ocv_V, current_A, soc, capacity_Wh, temperature_C,
-  contactors_closed; car -> plant: close_contactors;
+  plant -> car: plugged, aux_V, d1, d2, inlet_V, pack_V, pack_ocv_V, current_A, soc, capacity_Wh, temperature_C,
+  contactors_closed; car -> plant: close_contactors, and of CHAdeMO permission and coil_by_station;
 * --control: the runner is the server. It gets {"hello": "car"}, a {"fact": {...}} every 100 ms and an {"event": ...}
   for each phase and each deviation; it says {"do": "misbehave", "name": ..., ...} or {"do": "quit"}.
 """
@@ -20,14 +20,14 @@ from typing import Any
 import can
 
 from hw_tests.bench.frame import Frame
-from hw_tests.bench.gbt27930.car import Car
-from hw_tests.bench.gbt27930.profiles import PROFILES, profile
 from hw_tests.bench.lines import Lines
+from hw_tests.bench.vehicles import VEHICLES, Car, vehicle
 
 LINK_ms = 10  # one line to the plant
 LINK_LOST_ms = 1000  # without a line from the plant the car sees an empty inlet
 FACT_ms = 100
 WAIT_s = 0.002  # for a frame
+COMMANDS = ("close_contactors", "permission", "coil_by_station")
 
 
 @dataclass
@@ -36,6 +36,8 @@ class LinkedVehicle:
 
     plugged: bool = False
     aux_V: float = 0.0
+    d1: bool = False
+    d2: bool = False
     inlet_V: float = 0.0
     pack_V: float = 0.0
     pack_ocv_V: float = 0.0
@@ -45,11 +47,13 @@ class LinkedVehicle:
     temperature_C: float = 25.0
     contactors_closed: bool = False
     close_contactors: bool = False
+    permission: bool = False
+    coil_by_station: bool = False
 
     def update(self, message: dict[str, Any]) -> None:
         """One line of the plant; unknown keys are its own business."""
         for name, value in message.items():
-            if name != "close_contactors" and name in self.__dataclass_fields__:
+            if name not in COMMANDS and name in self.__dataclass_fields__:
                 setattr(self, name, value)
 
 
@@ -102,10 +106,11 @@ class Process:
             self._plant_at_ms = now_ms
         if now_ms - self._plant_at_ms > LINK_LOST_ms and self.vehicle.plugged:
             self.vehicle.plugged, self.vehicle.aux_V = False, 0.0
+            self.vehicle.d1 = self.vehicle.d2 = False
             self._tell({"event": "plant_lost", "t_ms": now_ms})
         if now_ms >= self._link_at_ms:
             self._link_at_ms = now_ms + LINK_ms
-            self.plant.send({"close_contactors": self.vehicle.close_contactors})
+            self.plant.send({name: getattr(self.vehicle, name) for name in COMMANDS})
         self._running = self.plant.alive
 
     def _command(self, now_ms: int) -> None:
@@ -150,13 +155,14 @@ class Process:
 
 def arguments(words: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(description="An emulated GB/T 27930 car.")
+    parser = argparse.ArgumentParser(description="An emulated car.")
     parser.add_argument("--bus", "--channel", dest="channel", required=True, help="python-can channel")
     parser.add_argument("--interface", default="slcan", help="python-can interface (slcan)")
-    parser.add_argument("--bitrate", type=int, default=250_000, help="bit/s (250000)")
+    parser.add_argument("--vehicle", default="gbt27930", choices=VEHICLES, help="what it speaks (gbt27930)")
+    parser.add_argument("--bitrate", type=int, help="bit/s (250000, chademo 500000)")
     parser.add_argument("--plant", required=True, help="host:port of the physics")
     parser.add_argument("--control", help="host:port of the runner; without it events go to the standard output")
-    parser.add_argument("--profile", default="v2g", choices=PROFILES, help="which car (v2g)")
+    parser.add_argument("--profile", default="", help="which car (v2g, chademo leaf_ze0)")
     parser.add_argument("--set", default="{}", type=json.loads, help="changes to the profile, a JSON object")
     parser.add_argument("--seed", type=int, default=0, help="of its jitter (0)")
     return parser.parse_args(words)
@@ -170,13 +176,13 @@ def open_bus(interface: str, channel: str, bitrate: int) -> can.BusABC:
 
 def main() -> int:
     options = arguments()
-    vehicle = LinkedVehicle()
-    car = Car(profile(options.profile, **options.set), vehicle, options.seed)
+    linked, kind = LinkedVehicle(), vehicle(options.vehicle)
+    car = kind.car({"kind": options.profile or kind.usual, **options.set}, linked, options.seed)
     plant = Lines.connect(options.plant)
     control = Lines.connect(options.control) if options.control else None
-    bus = open_bus(options.interface, options.channel, options.bitrate)
+    bus = open_bus(options.interface, options.channel, options.bitrate or kind.bit_s)
     try:
-        Process(bus, plant, control, car, vehicle).run()
+        Process(bus, plant, control, car, linked).run()
     except KeyboardInterrupt:
         pass
     finally:

@@ -35,7 +35,7 @@ LOOP_s = 0.001
 SAMPLE_ms = 3
 LINK_ms = 10
 FACT_ms = 50
-_WATCHED = ("contactor", "car_contactor", "plugged", "locked", "aux", "enable", "bleed", "converter_on",
+_WATCHED = ("contactor", "car_contactor", "plugged", "locked", "aux", "d1", "d2", "permission", "enable", "bleed", "converter_on",
             "openings", "opened_under_load", "heartbeat_losses")  # fmt: skip
 
 
@@ -101,17 +101,19 @@ class VehicleLink:
             return
         vehicle = rig.vehicle
         for message in self._peer.receive():
-            vehicle.close_contactors = bool(message.get("close_contactors", vehicle.close_contactors))
+            for name in ("coil_by_station", "permission", "close_contactors"):  # what a car of its kind commands
+                if name in message:
+                    setattr(vehicle, name, bool(message[name]))
         self._peer.send({
             "plugged": vehicle.plugged, "aux_V": vehicle.aux_V, "inlet_V": round(vehicle.inlet_V, 3),
             "pack_V": round(vehicle.pack_V, 3), "pack_ocv_V": round(vehicle.pack_ocv_V, 3),
             "current_A": round(vehicle.current_A, 4), "soc": round(vehicle.soc, 7),
             "capacity_Wh": vehicle.capacity_Wh, "temperature_C": vehicle.temperature_C,
-            "contactors_closed": vehicle.contactors_closed,
+            "contactors_closed": vehicle.contactors_closed, "d1": vehicle.d1, "d2": vehicle.d2,
         })  # fmt: skip
         if not self._peer.alive:
             self._peer = None
-            vehicle.close_contactors = False
+            vehicle.close_contactors = vehicle.permission = False
 
     def close(self) -> None:
         """The end."""

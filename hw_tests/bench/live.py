@@ -22,10 +22,10 @@ import can
 from hw_tests.bench.config import text_of
 from hw_tests.bench.frame import Frame
 from hw_tests.bench.lines import Lines
-from hw_tests.bench.observer import Observer
 from hw_tests.bench.play import Outside, Play
 from hw_tests.bench.processes import ProcessDied, Processes, free_port
 from hw_tests.bench.scenario import Scenario
+from hw_tests.bench.vehicles import vehicle
 from hw_tests.bench.view import View
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -48,6 +48,7 @@ class Live:
 
     def __init__(self, scenario: Scenario, folder: Path, view: View | None = None):
         self.scenario = scenario
+        self.kind = vehicle(scenario.vehicle)
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         for old in folder.iterdir():
@@ -56,7 +57,7 @@ class Live:
         self.processes = Processes(folder, ROOT)
         self.play = Play(scenario, Outside(self._act, self._mark, self._send, time.time), folder, view)
         self.play.record.leave_buses_to_others()
-        self.observer = Observer()
+        self.observer = self.kind.observe()
         self._observing = threading.Lock()
         self._door = socket.create_server(("127.0.0.1", 0))
         self._door.setblocking(False)
@@ -106,19 +107,20 @@ class Live:
         control = f"127.0.0.1:{self._door.getsockname()[1]}"
         self._write_files()
         self._start_broker()
-        for bus, bitrate in (("car", 250_000), ("converter", 125_000)):
+        for bus, bitrate in (("car", self.kind.bit_s), ("converter", 125_000)):
             processes.python(f"wire_{bus}", "wire", "--port", str(port[bus]), "--bitrate", str(bitrate),
                              "--station-port", str(port[f"{bus}_station"]), "--log", str(self.folder / f"{bus}.log"),
                              "--name", bus, "--control", control)  # fmt: skip
         self._listening("car", "converter")
-        plant = {"soc_permille": self.scenario.car.get("soc_permille", 500), **self.scenario.converter,
-                 **self.scenario.plant}  # fmt: skip
+        plant = {"soc_permille": self.scenario.car.get("soc_permille", 500), **self.kind.pack(self.scenario.car),
+                 **self.scenario.converter, **self.scenario.plant}  # fmt: skip
         processes.python("plant", "converter_process", "--bus", _url(port["converter"]), "--pins-port",
                          str(port["pins"]), "--plant-port", str(port["plant"]), "--control", control,
                          "--params", json.dumps(plant))  # fmt: skip
         car = {name: value for name, value in self.scenario.car.items() if name not in ("kind", "soc_permille")}
         processes.python("car", "car_process", "--bus", _url(port["car"]), "--plant", f"127.0.0.1:{port['plant']}",
-                         "--control", control, "--profile", self.scenario.car.get("kind", "v2g"),
+                         "--control", control, "--vehicle", self.kind.name, "--bitrate", str(self.kind.bit_s),
+                         "--profile", self.scenario.car.get("kind", self.kind.usual),
                          "--set", json.dumps(car))  # fmt: skip
         processes.python("aggregator", "aggregator_process", "--broker", f"127.0.0.1:{port['broker']}",
                          "--control", control)  # fmt: skip
@@ -127,7 +129,7 @@ class Live:
 
     def _write_files(self) -> None:
         port = self._port
-        station = {**self.scenario.station, "mqtt_port": port["broker"]}
+        station = {**self.scenario.station, **self.kind.station, "mqtt_port": port["broker"]}
         (self.folder / "config.json").write_text(text_of(station))
         (self.folder / "mosquitto.conf").write_text(
             f"listener {port['broker']} 127.0.0.1\nallow_anonymous true\npersistence false\nlog_type all\n"
@@ -145,7 +147,7 @@ class Live:
     def _start_firmware(self) -> None:
         port = self._port
         where = {"io": port["pins"], "car": port["car_station"], "converter": port["converter_station"], "lockstep": 0,
-                 "retained": "retained.bin", "reset_cause": self._cause}  # fmt: skip
+                 "retained": "retained.bin", "reset_cause": self._cause, "car_bit_s": self.kind.bit_s}  # fmt: skip
         (self.folder / "bench.json").write_text(json.dumps(where))
         self._facts["boots"] += 1
         self.processes.start("firmware", [str(MICROPYTHON), "-X", f"heapsize={HEAP}", "-c", START],
@@ -156,7 +158,7 @@ class Live:
         log = self.processes["firmware"].log
         self._wait("the firmware to be ready", lambda: b"ready " in log.read_bytes())
         self._zero_s = time.monotonic()
-        self.observer = Observer()
+        self.observer = self.kind.observe()
 
     def _wait(self, what: str, done: Any) -> None:
         until_s = time.monotonic() + READY_s
@@ -176,7 +178,7 @@ class Live:
         facts = self._facts
         with self._observing:
             self.observer.power_path(bool(facts.get("plugged")), bool(facts.get("contactor")),
-                                     facts.get("link_V", 0.0), bool(facts.get("bleed")), bool(facts.get("aux")),
+                                     facts.get("link_V", 0.0), bool(facts.get("bleed")), bool(facts.get(self.kind.supply)),
                                      int(self.now_s() * 1000))  # fmt: skip
             observer = self.observer
             facts.update(phase=observer.phase, phase_s=self.now_s() - observer.since_ms / 1000,
@@ -225,7 +227,7 @@ class Live:
         self.play.arrived(topic, payload, message["retain"])
 
     def _observe(self) -> None:
-        with can.Bus(interface="slcan", channel=_url(self._port["car"]), bitrate=250_000, sleep_after_open=0,
+        with can.Bus(interface="slcan", channel=_url(self._port["car"]), bitrate=self.kind.bit_s, sleep_after_open=0,
                      timeout=0.02) as bus, contextlib.suppress(can.CanError, OSError):  # fmt: skip
             while not self.play.done:
                 message = bus.recv(0.1)
