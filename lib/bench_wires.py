@@ -1,7 +1,7 @@
 # The wires of a board that stands on the bench: pins and two CAN buses as sockets on this machine. Where they are is
 # told by `bench.json` in the current directory: {"io": port, "car": port, "converter": port, "lockstep": 0 or 1,
-# "retained": file, "reset_cause": number, "wall_s": Unix time at 0 ms of lockstep, "car_bit_s": of the car's bus}. On a
-# board lib/ has real drivers in their place.
+# "retained": file, "reset_cause": number, "wall_s": Unix time at 0 ms of lockstep}. On a board lib/ has real drivers
+# in their place.
 import json
 import socket
 
@@ -14,7 +14,7 @@ _NODELAY = 1  # TCP_NODELAY: the unix port names neither the option nor its leve
 class Wires:
     def __init__(self, where, car_bit_s, converter_bit_s):
         self.io = RemoteIO(_stream(where["io"]))
-        self.car_can = CAN(_stream(where["car"]), where.get("car_bit_s", car_bit_s))
+        self.car_can = CAN(_stream(where["car"]), car_bit_s)
         self.converter_can = CAN(_stream(where["converter"]), converter_bit_s)
         for can in (self.car_can, self.converter_can):
             can.set_filters(None)

@@ -147,7 +147,7 @@ class Live:
     def _start_firmware(self) -> None:
         port = self._port
         where = {"io": port["pins"], "car": port["car_station"], "converter": port["converter_station"], "lockstep": 0,
-                 "retained": "retained.bin", "reset_cause": self._cause, "car_bit_s": self.kind.bit_s}  # fmt: skip
+                 "retained": "retained.bin", "reset_cause": self._cause}  # fmt: skip
         (self.folder / "bench.json").write_text(json.dumps(where))
         self._facts["boots"] += 1
         self.processes.start("firmware", [str(MICROPYTHON), "-X", f"heapsize={HEAP}", "-c", START],

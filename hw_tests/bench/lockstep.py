@@ -229,7 +229,7 @@ class LockstepWorld:
         self.boots += 1
         where = {"io": self._io_door.getsockname()[1], "car": self._buses[0].port, "converter": self._buses[1].port,
                  "lockstep": 1, "retained": "retained.bin", "reset_cause": self._cause,
-                 "wall_s": self._wall_s, "car_bit_s": self.around.kind.bit_s}  # fmt: skip
+                 "wall_s": self._wall_s}  # fmt: skip
         (self._folder / "bench.json").write_text(json.dumps(where))
         (self._folder / "config.json").write_text(text_of({**self._station, "mqtt_port": self._broker.port}))
         self._processes.start("firmware", [str(MICROPYTHON), "-X", f"heapsize={self._heap}", "-c", START],
