@@ -17,6 +17,9 @@ TIMEOUTS_s = {
 }  # fmt: skip
 _OPENS = ("BST", "BSD", "BEM")
 _LEAST_V = 50.0  # a pack below this is none
+_FLOW_W = 50.0  # less is nothing, or no change
+_SOME_W = 1000.0  # wanted where the recording shows a direction and no current
+EFFICIENCY = 0.95  # of the bench's plant
 
 
 def word_of(told: Told) -> tuple[str, bool] | None:
@@ -136,20 +139,46 @@ def _infer(script: Script, tolds: list[Told]) -> None:
         "car's contactors K5/K6": "closed as BRO=AA leaves, open at the first of BST, BSD, BEM",
         "pack": f"{pack_V:.1f} V at {soc / 10:.1f} % (BCP), up to {high_V:.1f} V (BCS), {capacity_Wh} Wh",
         "inlet voltage": "the pack's behind K5/K6, from the bench's plant",
-        "wish": "; ".join(f"{watt} W from {t_s:.1f} s" for t_s, watt in script.wishes),
+        "wish": f"the power that BCS tells: {_some(script.wishes)}",
         "CCS length": f"{script.station['ccs_length']} bytes, as recorded" if ccs else "8 bytes",
     }
 
 
+def _some(wishes: list[tuple[float, int]]) -> str:
+    shown = ", ".join(f"{watt} W from {t_s:.1f} s" for t_s, watt in wishes[:5])
+    return shown + (f" and {len(wishes) - 5} more" if len(wishes) > 5 else "")
+
+
 def _wishes(tolds: list[Told]) -> list[tuple[float, int]]:
-    """Somebody wants all that the car takes, in the direction that the recorded charger told."""
-    wishes = [(0.0, 22_000)]
-    for told in tolds:
-        if told.name == "CCD" and not told.error:
-            watt = -22_000 if told.signals["direction"] == 1 else 22_000
-            if watt != wishes[-1][1]:
-                wishes.append((told.t_s, watt))
-    return wishes
+    """Somebody wants what flowed: the firmware checks the car's account against its own, so the amperes must be right.
+
+    Where nothing flows yet, what flowed next; a direction begins with the charger's CCD.
+    """
+    flows = [(told.t_s, told.signals["voltage_dV"] * told.signals["current_dA"] / 100) for told in tolds
+             if told.name == "BCS" and not told.error]  # fmt: skip
+    turns = [(told.t_s, -1 if told.signals["direction"] == 1 else 1) for told in tolds
+             if told.name == "CCD" and not told.error]  # fmt: skip
+    wishes: list[tuple[float, int]] = []
+    for t_s, direction in _changes([(0.0, turns[0][1] if turns else 1), *turns]):
+        ahead = [watt for at_s, watt in flows if at_s >= t_s and watt * direction > _FLOW_W]
+        wishes.append((t_s, _at_meter(ahead[0] if ahead else direction * _SOME_W)))
+    for t_s, watt in flows:
+        if abs(watt) > _FLOW_W:
+            wishes.append((t_s, _at_meter(watt)))
+    wishes.sort()
+    kept: list[tuple[float, int]] = []
+    for t_s, at_meter in wishes:
+        if not kept or abs(at_meter - kept[-1][1]) > _FLOW_W + abs(kept[-1][1]) * 0.02:
+            kept.append((t_s, at_meter))
+    return kept
+
+
+def _changes(values: list[tuple[float, int]]) -> list[tuple[float, int]]:
+    return [each for number, each in enumerate(values) if not number or each[1] != values[number - 1][1]]
+
+
+def _at_meter(watt: float) -> int:
+    return round(max(-22_000, min(22_000, watt / EFFICIENCY if watt > 0 else watt * EFFICIENCY)))
 
 
 def _stop(script: Script, tolds: list[Told]) -> None:

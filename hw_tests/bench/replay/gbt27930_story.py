@@ -55,6 +55,8 @@ class GbtStory(Story):
         if judge is not None:
             judge(told.signals, told)
         self._ever[name] = self._heard[name] = told.t_s
+        if name == "BCLP":
+            self._ever["BCL"] = self._heard["BCL"] = told.t_s
 
     # --- phases ---
     def _move(self, name: str, told: Told) -> None:
@@ -140,6 +142,7 @@ class GbtStory(Story):
                 self.once(told.side, "out_of_order", f"{name} {before}", f"{name} before any {before}")
 
     def _timing(self, name: str, told: Told) -> None:
+        name = "BCL" if name == "BCLP" else name
         at_s = self._heard.get(name)
         if at_s is None:
             return
@@ -155,8 +158,8 @@ class GbtStory(Story):
 
     def _padding(self, name: str, told: Told) -> None:
         message = BY_NAME.get(name)
-        if message is None or told.packets:  # the optional parts of long messages are as they are
-            return
+        if message is None or told.packets or name in ("BEM", "CEM"):  # their idle pattern is F0 F0 F0 FC (facts 1.4);
+            return  # and the optional parts of long messages are as they are
         unused = ~used_bits(message, len(told.raw)) & (1 << 8 * len(told.raw)) - 1
         if int.from_bytes(told.raw, "little") & unused != unused:
             self.once(told.side, "padding", name, f"{name} {told.raw.hex(' ')}")
