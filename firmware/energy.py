@@ -38,18 +38,16 @@ class Energy:
             self._step(now)
 
     def _step(self, now):
-        last = self._last
+        dt_ms = (now - self._last) & TICKS_MASK if self._last != UNKNOWN else 0
         self._last = now
-        grid, converter = self._grid, self._converter
-        age = grid[G_AGE_ms] = converter[V_AGE_ms]
+        grid = self._grid
+        age = grid[G_AGE_ms] = self._converter[V_AGE_ms]
         if not 0 <= age <= _STALE_ms:
             grid[G_POWER_W] = UNKNOWN
             return
-        power_W = grid[G_POWER_W] = converter[V_POWER_AC_W]
-        if power_W == UNKNOWN or power_W == 0 or last == UNKNOWN:
-            return
-        dt_ms = (now - last) & TICKS_MASK
-        self._count(power_W, dt_ms if dt_ms < _GAP_ms else _GAP_ms)
+        power_W = grid[G_POWER_W] = self._converter[V_POWER_AC_W]
+        if power_W != UNKNOWN and power_W:
+            self._count(power_W, dt_ms if dt_ms < _GAP_ms else _GAP_ms)
 
     def _count(self, power_W, dt_ms):
         grid = self._grid

@@ -95,6 +95,9 @@ class Limits:
         power[P_CHARGE_WHY] = power[P_DISCHARGE_WHY] = R_NO_SESSION
         self._turn = self._rest = 0
         self._key = -1
+        self._severity = 0
+        self._running = False
+        self._voltage_dV = 0
         self._charge_dA = self._discharge_dA = self._serial = self._wanted_W = 0  # as last computed with
         self._full = self._holding = 0
         self._flat = 0  # when there was last a power worth a direction
@@ -104,7 +107,7 @@ class Limits:
 
     def step(self, now, want, reached, severity):
         # Anything that must act in this very tick makes the key or one of these differ; the rest is looked at in turn.
-        car, power = self._car, self._power
+        car = self._car
         key = ((severity * 8 + want.mode) * 8 + reached.mode) * 32 + want.direction
         if car[C_PAUSED] == 1:
             key += 4
@@ -116,29 +119,29 @@ class Limits:
             key != self._key
             or car[C_CHARGE_dA] != self._charge_dA
             or car[C_DISCHARGE_dA] != self._discharge_dA
-            or power[P_AGGREGATOR_SERIAL] != self._serial
+            or self._power[P_AGGREGATOR_SERIAL] != self._serial
         ):
             self._key = key
-            blocked = self._blocked(want, reached, severity)
-            self._charge(want, blocked)
-            self._discharge(want, blocked)
+            self._severity = severity
+            self._running = want.mode == RUN and reached.mode == RUN
+            self._charge(want)
+            self._discharge(want)
         elif self._turn < _EVERY:
             self._turn += 1
-            if power[P_WANTED_W] == self._wanted_W:
+            if self._power[P_WANTED_W] == self._wanted_W:
                 return
         else:
-            self._in_turn(want, reached, severity)
+            self._in_turn(want)
         self._apply(now, want)
 
-    def _in_turn(self, want, reached, severity):
+    def _in_turn(self, want):
         # The direction in use more often than the other.
         self._turn = 0
         self._rest = (self._rest + 1) & 3
-        blocked = self._blocked(want, reached, severity)
         if (self._power[P_DIRECTION] == DISCHARGE) != (self._rest == 0):
-            self._discharge(want, blocked)
+            self._discharge(want)
         else:
-            self._charge(want, blocked)
+            self._charge(want)
 
     def _apply(self, now, want):
         power = self._power
@@ -158,12 +161,12 @@ class Limits:
             reason = R_TURNING
         power[P_REASON] = reason
 
-    def _blocked(self, want, reached, severity):
+    def _blocked(self):
         # Why nothing at all may flow; R_NONE if it may.
         phase = self._car[C_PHASE]
-        if severity >= STOP or phase == PH_FAULT:
+        if self._severity >= STOP or phase == PH_FAULT:
             return R_FAULT
-        if want.mode != RUN or reached.mode != RUN:
+        if not self._running:
             return R_STOPPING if PH_STOPPING <= phase < PH_ENDED else R_NO_SESSION
         if self._car[C_PAUSED] == 1:
             return R_CAR_PAUSE
@@ -182,56 +185,60 @@ class Limits:
             power[P_DIRECTION] = 0
 
     # --- one direction each ---
-    def _charge(self, want, blocked):
-        power, car, sense = self._power, self._car, self._sense
+    def _charge(self, want):
+        power, car = self._power, self._car
         self._charge_dA = car[C_CHARGE_dA]
         self._serial = power[P_AGGREGATOR_SERIAL]
+        self._voltage_dV = max(0, self._sense[S_INLET_dV])  # UNKNOWN is less, and must not be calculated with
         self._least = self._rated_dA
         self._why = R_BOARD
-        voltage_dV = max(0, sense[S_INLET_dV])  # UNKNOWN is less than 0, and must not be calculated with
-        if blocked:
-            self._take(0, blocked)
-        else:
+        if self._open():
             self._fill(car[C_SOC_permille])
-            self._take(car[C_CHARGE_dA], R_CAR_CURRENT)
+            self._take(self._charge_dA, R_CAR_CURRENT)
             self._converter_and_heat()
-            self._hold(want, voltage_dV, sense[S_CURRENT_dA])
-        ratio = power[P_CHARGE_RATIO_permille]
-        self._watts(voltage_dV, ratio, W_CHARGE_MAX_W, self._site_charge_W)
+            self._hold(want, self._sense[S_CURRENT_dA])
+        self._watts(power[P_CHARGE_RATIO_permille], W_CHARGE_MAX_W, self._site_charge_W)
         power[P_CHARGE_MAX_dA] = self._least_dA
         power[P_CHARGE_MAX_W] = self._least
         power[P_CHARGE_WHY] = self._why
 
-    def _discharge(self, want, blocked):
+    def _discharge(self, want):
         power, car = self._power, self._car
         self._discharge_dA = car[C_DISCHARGE_dA]
+        self._voltage_dV = max(0, self._sense[S_INLET_dV])
         self._least = self._rated_dA
         self._why = R_BOARD
-        voltage_dV = max(0, self._sense[S_INLET_dV])
-        if blocked:
-            self._take(0, blocked)
-        else:
-            least_dV = want.voltage_min_dV
-            if car[C_VOLTAGE_MIN_dV] > least_dV:
-                least_dV = car[C_VOLTAGE_MIN_dV]
-            if car[C_CAN_DISCHARGE] != 1 or least_dV <= 0:
-                self._take(0, R_CAR_NO_DISCHARGE)
-            if car[C_GATE_DISCHARGE_OK] != 1:
-                why = car[C_GATE_WHY]
-                self._take(0, why if why > R_NONE else R_FLOOR)
-            self._take(car[C_DISCHARGE_dA], R_CAR_CURRENT)
+        if self._open():
+            self._offered(want.voltage_min_dV)
             self._converter_and_heat()
-            if voltage_dV - least_dV < _TAPER_dV:
-                self._take((voltage_dV - least_dV) * _TAPER_dA_dV, R_CAR_VOLTAGE)
-        ratio = power[P_DISCHARGE_RATIO_permille]
-        self._watts(voltage_dV, ratio, W_DISCHARGE_MAX_W, self._site_discharge_W)
+        self._watts(power[P_DISCHARGE_RATIO_permille], W_DISCHARGE_MAX_W, self._site_discharge_W)
         power[P_DISCHARGE_MAX_dA] = self._least_dA
         power[P_DISCHARGE_MAX_W] = self._least
         power[P_DISCHARGE_WHY] = self._why
 
-    def _hold(self, want, voltage_dV, flowing_dA):
+    def _open(self):
+        # True unless nothing at all may flow.
+        blocked = self._blocked()
+        if blocked:
+            self._take(0, blocked)
+        return not blocked
+
+    def _offered(self, least_dV):
+        car = self._car
+        if car[C_VOLTAGE_MIN_dV] > least_dV:
+            least_dV = car[C_VOLTAGE_MIN_dV]
+        if car[C_CAN_DISCHARGE] != 1 or least_dV <= 0:
+            self._take(0, R_CAR_NO_DISCHARGE)
+        if car[C_GATE_DISCHARGE_OK] != 1:
+            why = car[C_GATE_WHY]
+            self._take(0, why if why > R_NONE else R_FLOOR)
+        self._take(self._discharge_dA, R_CAR_CURRENT)
+        if self._voltage_dV - least_dV < _TAPER_dV:
+            self._take((self._voltage_dV - least_dV) * _TAPER_dA_dV, R_CAR_VOLTAGE)
+
+    def _hold(self, want, flowing_dA):
         # When the converter holds the car's voltage, what flows is what the car can take, and a little more.
-        if want.direction != CHARGE or voltage_dV < want.voltage_dV - _CV_dV:
+        if want.direction != CHARGE or self._voltage_dV < want.voltage_dV - _CV_dV:
             self._holding = 0
         elif self._power[P_TARGET_dA] > flowing_dA + _LAG_dA:
             self._holding = 1
@@ -265,24 +272,24 @@ class Limits:
             left_dC = self._derate_dC + self._span_dC - hot_dC
             self._take(self._rated_dA * left_dC // self._span_dC, R_TEMPERATURE)
 
-    def _watts(self, voltage_dV, ratio_permille, slot, site_W):
+    def _watts(self, ratio_permille, slot, site_W):
         # From the least current to watts at the meter, then the limits that are said in watts.
-        least_dA = self._least
-        self._least = least_dA * voltage_dV // 100 * 1000 // ratio_permille
-        if self._least > 0:
-            self._take(self._rated_W, R_BOARD)
-            converter = self._converter
-            self._take(converter[V_RATED_W], R_CONVERTER)
-            if converter[V_STATUS] & _POWER_LIMITING and converter[V_POWER_AC_W] != UNKNOWN:
-                self._take(abs(converter[V_POWER_AC_W]) * 51 // 50 + _CREEP_W, R_CONVERTER)
-            self._take(site_W, R_SITE)
-            taken = self._wishes.taken
-            for source in range(SOURCES):
-                limit_W = taken[source][slot]
-                if limit_W != UNKNOWN:
-                    self._take(limit_W, R_AGGREGATOR if source == SRC_AGGREGATOR else R_OWNER)
-            # The same in amperes, with room for the stage's trim.
-            most_dA = self._least * ratio_permille // 1000 * 103 // voltage_dV
-            if most_dA < least_dA:
-                least_dA = most_dA
-        self._least_dA = least_dA
+        self._least_dA = self._least
+        self._least = self._least * self._voltage_dV // 100 * 1000 // ratio_permille
+        if self._least <= 0:
+            return
+        self._take(self._rated_W, R_BOARD)
+        converter = self._converter
+        self._take(converter[V_RATED_W], R_CONVERTER)
+        if converter[V_STATUS] & _POWER_LIMITING and converter[V_POWER_AC_W] != UNKNOWN:
+            self._take(abs(converter[V_POWER_AC_W]) * 51 // 50 + _CREEP_W, R_CONVERTER)
+        self._take(site_W, R_SITE)
+        self._wished(slot)
+        # The same in amperes, with room for the stage's trim.
+        self._least_dA = min(self._least_dA, self._least * ratio_permille // 1000 * 103 // self._voltage_dV)
+
+    def _wished(self, slot):
+        for source in range(SOURCES):
+            limit_W = self._wishes.taken[source][slot]
+            if limit_W != UNKNOWN:
+                self._take(limit_W, R_AGGREGATOR if source == SRC_AGGREGATOR else R_OWNER)

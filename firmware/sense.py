@@ -43,6 +43,7 @@ class Sense:
         self._now[S_PLUGGED] = 0
 
     def step(self, inputs, fresh, now):
+        # Few locals: a call with more than 11 words of them takes them from the heap (host_tests/state_words.py).
         if not fresh:
             self._age(now)
             return
@@ -50,36 +51,36 @@ class Sense:
         sense = self._now
         sense[S_AGE_ms] = 0
         raw = inputs[IN_LINK]
-        offset, num, den, low, high = self._link
-        sense[S_LINK_dV] = (raw - offset) * num // den if low <= raw <= high else self._broken(IN_LINK, now)
+        at = self._link
+        sense[S_LINK_dV] = (raw - at[0]) * at[1] // at[2] if at[3] <= raw <= at[4] else self._broken(IN_LINK, now)
         raw = inputs[IN_INLET]
-        offset, num, den, low, high = self._inlet
-        sense[S_INLET_dV] = (raw - offset) * num // den if low <= raw <= high else self._broken(IN_INLET, now)
+        at = self._inlet
+        sense[S_INLET_dV] = (raw - at[0]) * at[1] // at[2] if at[3] <= raw <= at[4] else self._broken(IN_INLET, now)
         raw = inputs[IN_CURRENT]
-        offset, num, den, low, high = self._current
-        sense[S_CURRENT_dA] = (raw - offset) * num // den if low <= raw <= high else self._broken(IN_CURRENT, now)
+        at = self._current
+        sense[S_CURRENT_dA] = (raw - at[0]) * at[1] // at[2] if at[3] <= raw <= at[4] else self._broken(IN_CURRENT, now)
         raw = inputs[IN_CC1]
-        offset, num, den, low, high = self._cc1
-        cc1_mV = (raw - offset) * num // den if low <= raw <= high else self._broken(IN_CC1, now)
-        sense[S_CC1_mV] = cc1_mV
-        if (_CC1_LOW_mV <= cc1_mV <= _CC1_HIGH_mV) == sense[S_PLUGGED]:
+        at = self._cc1
+        raw = (raw - at[0]) * at[1] // at[2] if at[3] <= raw <= at[4] else self._broken(IN_CC1, now)
+        sense[S_CC1_mV] = raw
+        if (_CC1_LOW_mV <= raw <= _CC1_HIGH_mV) == sense[S_PLUGGED]:
             self._steady = now
         else:
             self._plug(now)
         sense[S_CONTACTOR] = inputs[IN_CONTACTOR]
         sense[S_ESTOP] = inputs[IN_ESTOP]
-        self._slowly(sense, inputs, now)
+        self._slowly(inputs, now)
 
-    def _slowly(self, sense, inputs, now):
+    def _slowly(self, inputs, now):
         # One of the others a sample.
         slot = self._turn
         self._turn = slot + 1 if slot + 1 < INPUTS else IN_TEMP1
         raw = inputs[slot]
         if slot < _ANALOG:
-            offset, num, den, low, high = self._scale[slot]
-            raw = (raw - offset) * num // den if low <= raw <= high else self._broken(slot, now)
-        sense[slot + 1] = raw
-        if sense[S_ESTOP]:
+            at = self._scale[slot]
+            raw = (raw - at[0]) * at[1] // at[2] if at[3] <= raw <= at[4] else self._broken(slot, now)
+        self._now[slot + 1] = raw
+        if inputs[IN_ESTOP]:
             self._faults.set(F_ESTOP, 0, now)
         if self._hurt:
             self._mend(slot)

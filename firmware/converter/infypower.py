@@ -33,6 +33,7 @@ from firmware.converter.infypower_frames import (
     VOLTAGE,
     WRITE_ID,
     WRITTEN,
+    fill,
 )
 from firmware.converter.infypower_modules import Modules, SILENT_ms
 from firmware.faults import F_CONVERTER_FAULT, F_CONVERTER_MODE, F_CONVERTER_OFF, F_CONVERTER_SILENT
@@ -62,7 +63,6 @@ _MODE = const(2)
 _CUTOFF = const(3)
 _VOLTS = const(4)
 _WRITES = const(5)
-_POINTS = (_AMPERES, _CUTOFF, _VOLTS)
 # What is repeated in each phase, as bits; in discharge also the cut-off. OFF is not repeated on the way to ON.
 _MATTERS = (
     1 << _SWITCH | 1 << _AMPERES,
@@ -106,6 +106,7 @@ class Driver(Modules):
         self._read = 0  # item to be read in this tick
         self._turn = self._slow = 0
         self._looked = 0
+        self._retry_ms = _ECHO_ms
         self._current_dA = self._voltage_dV = self._cutoff_dV = 0  # the order as last taken over
 
     # --- the tick ---
@@ -180,9 +181,13 @@ class Driver(Modules):
         wanted[_AMPERES] = order.current_dA * 100
         wanted[_VOLTS] = order.voltage_dV * 100
         wanted[_CUTOFF] = order.cutoff_dV * 100
-        for index in _POINTS:
-            if wanted[index] != self._sent[index] and (index != _CUTOFF or order.mode == DISCHARGE):
-                self._open |= 1 << index
+        sent = self._sent
+        if wanted[_AMPERES] != sent[_AMPERES]:
+            self._open |= 1 << _AMPERES
+        if wanted[_VOLTS] != sent[_VOLTS]:
+            self._open |= 1 << _VOLTS
+        if wanted[_CUTOFF] != sent[_CUTOFF] and order.mode == DISCHARGE:
+            self._open |= 1 << _CUTOFF
 
     def _wrong_mode(self, now, order):
         # On, and a module reports the other mode, or the order names it: nothing flows until the way was gone anew.
@@ -192,42 +197,53 @@ class Driver(Modules):
 
     def _judge(self, now, order):
         record = self._now
-        used = self._used or order.on
         if record[V_AGE_ms] >= SILENT_ms:
-            if used:
-                self._faults.set(F_CONVERTER_SILENT, 0, now)
-        elif record[V_FAULT]:
-            if used:
-                self._faults.set(F_CONVERTER_FAULT, record[V_STATUS], now)
+            self._complain(F_CONVERTER_SILENT, order, now)
+            return
+        if record[V_FAULT]:
+            self._complain(F_CONVERTER_FAULT, order, now)
         elif record[V_READY] != 1:
-            for mask in self._known:
-                if mask != self._all:
-                    return
-            record[V_READY] = 1 if record[V_MODULES] == self._count else 0
+            self._get_ready()
         if self._used and self._phase == _IS_OFF:
             if record[V_ON] == 0:
                 self._used = 0
-            elif (now - self._off_at) & TICKS_MASK >= self._confirm_ms and record[V_AGE_ms] < SILENT_ms:
-                self._faults.set(F_CONVERTER_OFF, record[V_STATUS], now)
+            elif (now - self._off_at) & TICKS_MASK >= self._confirm_ms:
+                self._complain(F_CONVERTER_OFF, order, now)
+
+    def _complain(self, code, order, now):
+        # A converter that nobody uses may be dead or broken: it is only not ready.
+        if self._used or order.on:
+            self._faults.set(code, max(0, self._now[V_STATUS]), now)
+
+    def _get_ready(self):
+        for mask in self._known:
+            if mask != self._all:
+                return
+        if self._now[V_MODULES] == self._count:
+            self._now[V_READY] = 1
 
     # --- what leaves ---
     def _plan(self, now, urgent):
         # The writes that are not yet as they should be: not sent, or not echoed.
-        wanted, sent = self._wanted, self._sent
+        self._retry_ms = _URGENT_ms if urgent else _ECHO_ms
         pending = self._open
         index = 0
         while pending:
             if pending & 1:
-                waited_ms = (now - self._at[index]) & TICKS_MASK
-                if wanted[index] != sent[index]:
-                    if index != _AMPERES or not wanted[index] or waited_ms >= _CURRENT_ms:
-                        self._due |= 1 << index
-                elif self._echoed[index] == self._all:
-                    self._open &= ~(1 << index)
-                elif waited_ms >= (_URGENT_ms if urgent else _ECHO_ms):
-                    self._again(index, now)
+                self._press(index, now)
             pending >>= 1
             index += 1
+
+    def _press(self, index, now):
+        waited_ms = (now - self._at[index]) & TICKS_MASK
+        wanted = self._wanted[index]
+        if wanted != self._sent[index]:
+            if index != _AMPERES or not wanted or waited_ms >= _CURRENT_ms:
+                self._due |= 1 << index
+        elif self._echoed[index] == self._all:
+            self._open &= ~(1 << index)
+        elif waited_ms >= self._retry_ms:
+            self._again(index, now)
 
     def _again(self, index, now):
         self._due |= 1 << index
@@ -259,22 +275,24 @@ class Driver(Modules):
 
     def poll(self, now):
         due = self._due
-        frame = self._frame
-        if due:
-            index = 0
-            while not due & 1:
-                due >>= 1
-                index += 1
-            self._due &= ~(1 << index)
-            self._polled = index
-            frames.fill(frame, WRITE_ID, self._code[index], self._wanted[index])
-            return frame
-        if self._read:
-            self._polled = -1
-            frames.fill(frame, READ_ID, self._read, 0)
-            self._read = 0
-            return frame
-        return None
+        if not due:
+            return self._read_next() if self._read else None
+        index = 0
+        while not due & 1:
+            due >>= 1
+            index += 1
+        self._due ^= 1 << index
+        self._polled = index
+        self._frame.id = WRITE_ID
+        fill(self._frame.data, self._code[index], self._wanted[index])
+        return self._frame
+
+    def _read_next(self):
+        self._polled = -1
+        self._frame.id = READ_ID
+        fill(self._frame.data, self._read, 0)
+        self._read = 0
+        return self._frame
 
     def sent(self, frame, now):
         index = self._polled
@@ -300,38 +318,43 @@ class Driver(Modules):
     # --- what comes back ---
     def receive(self, can_id, ext, data, now):
         kind = frames.kind(can_id)
-        if not kind or not ext or len(data) != 8:
+        if not kind or not ext or len(data) != 8 or not self._is_ours(can_id & 0xFF):
             return
-        slot = self._slot(frames.module(can_id))
-        if slot < 0:
-            return
-        self._silence[slot] = 0
-        error = frames.error(can_id)
-        if error:
-            if error == BUSY:  # in start processing: asked again, and not yet held against it
-                for index in range(_WRITES):
-                    self._since[index] = now
+        self._silence[self._from] = 0
+        if can_id >> 26:
+            self._refused(can_id >> 26, now)
         elif kind == WRITTEN:
-            self._echo(1 << slot, frames.item(data), frames.value(data), now)
+            self._written(data, now)
         else:
-            self._report(slot, frames.item(data), data)
+            self._report(data)
 
-    def _echo(self, bit, item, number, now):
-        for index in range(_WRITES):
-            if self._code[index] == item:
-                break
-        else:
-            return
-        sent = self._sent[index]
-        if number == UNKNOWN or sent == UNKNOWN:
+    def _refused(self, error, now):
+        if error == BUSY:  # in start processing: asked again, and not yet held against it
+            for index in range(_WRITES):
+                self._since[index] = now
+
+    def _written(self, data, now):
+        index = self._index(frames.item(data))
+        number = frames.value(data)
+        if index < 0 or number < 0:
             return
         if number == self._before[index]:
             self._since[index] = now
-        tolerance = 0 if index == _SWITCH or index == _MODE else 1
-        if not -tolerance <= number - sent <= tolerance:
+        self._echo(index, number)
+
+    def _index(self, item):
+        for index in range(_WRITES):
+            if self._code[index] == item:
+                return index
+        return -1
+
+    def _echo(self, index, number):
+        # The number is given back as it was sent, +-1 (facts 3.1). Never sent is UNKNOWN, less than any number.
+        sent = self._sent[index]
+        if number != sent and (index == _SWITCH or index == _MODE or not number - 1 <= sent <= number + 1):
             return
         # Volts and amperes of the group are answered by its master alone.
-        self._echoed[index] |= self._all if index == _VOLTS or index == _AMPERES else bit
+        self._echoed[index] |= self._all if index == _VOLTS or index == _AMPERES else 1 << self._from
         if index == _MODE and self._echoed[index] == self._all and self._phase == _SETS_MODE:
             record = self._now
             if record[V_MODE_SET] == UNKNOWN:

@@ -80,10 +80,8 @@ def status(data):
     return data[5] << 16 | data[6] << 8 | data[7]
 
 
-def fill(frame, can_id, what, number):
+def fill(data, what, number):
     # number: 0 to 2^30-1
-    frame.id = can_id
-    data = frame.data
     data[0] = what >> 8
     data[1] = what & 0xFF
     data[2] = data[3] = 0

@@ -54,6 +54,7 @@ class Modules:
         self._count = min(count, _MODULES)
         self._all = (1 << self._count) - 1
         self._address = bytearray(b"\xff" * _MODULES)
+        self._from = 0  # whose reply is being read
         self._silence = array("i", [AGE_MAX_ms] * _MODULES)  # of each module; counted, so no wrap makes it young
         self._max_dA = array("i", [0] * _MODULES)
         self._rated_W = array("i", [0] * _MODULES)
@@ -66,42 +67,39 @@ class Modules:
 
     def _age(self, dt_ms):
         # The age is that of the module that is silent longest.
-        oldest_ms = 0
-        silence = self._silence
-        for slot in range(self._count):
-            ms = silence[slot]
-            if ms < AGE_MAX_ms:
-                silence[slot] = ms = min(ms + dt_ms, AGE_MAX_ms)
-            if ms > oldest_ms:
-                oldest_ms = ms
         record = self._now
-        record[V_AGE_ms] = oldest_ms
-        if oldest_ms >= SILENT_ms and record[V_READY] == 1:
+        record[V_AGE_ms] = 0
+        for slot in range(self._count):
+            self._silence[slot] = min(self._silence[slot] + dt_ms, AGE_MAX_ms)
+            record[V_AGE_ms] = max(record[V_AGE_ms], self._silence[slot])
+        if record[V_AGE_ms] >= SILENT_ms and record[V_READY] == 1:
             record[V_READY] = 0
             record[V_ON] = record[V_MODE] = UNKNOWN
             self._known[0] = self._known[1] = 0
 
-    def _slot(self, address):
+    def _is_ours(self, address):
+        # One of the counted modules; the first ones that speak are.
         for slot in range(self._count):
-            if self._address[slot] == address:
-                return slot
             if self._address[slot] == 0xFF:
                 self._address[slot] = address
-                return slot
-        return -1
+            if self._address[slot] == address:
+                self._from = slot
+                return True
+        return False
 
-    def _report(self, slot, item, data):
-        record = self._now
-        bit = 1 << slot
+    def _report(self, data):
+        item = data[0] << 8 | data[1]
         if item == STATUS:
-            self._status(bit, status(data))
-            return
-        if item == INVERTER:
-            self._mode(bit, data[7] & 1)
-            return
-        number = value(data)
-        if number == UNKNOWN:
-            return
+            self._status(1 << self._from, status(data))
+        elif item == INVERTER:
+            self._mode(1 << self._from, data[7] & 1)
+        else:
+            number = value(data)
+            if number != UNKNOWN:
+                self._number(self._from, item, number)
+
+    def _number(self, slot, item, number):
+        record = self._now
         if item == CURRENT:
             record[V_CURRENT_dA] = abs(number) // 100 * (DISCHARGE if self._inverts else CHARGE)
         elif item == VOLTAGE:
@@ -109,7 +107,7 @@ class Modules:
         elif item == POWER_AC:
             self._power(slot, number)
         else:
-            self._ability(slot, bit, item, number)
+            self._ability(slot, item, number)
 
     def _status(self, bit, bits):
         # One module's word each time; the record holds what any of them complains of.
@@ -151,24 +149,24 @@ class Modules:
         self._power_W[slot] = power_W
         self._now[V_POWER_AC_W] = self._sum(self._power_W)
 
-    def _ability(self, slot, bit, item, number):
-        record, known = self._now, self._known
+    def _ability(self, slot, item, number):
+        record = self._now
         if item == COUNT:
             record[V_MODULES] = number & 0xFFFF
         elif item == MAX_VOLTAGE:
-            dV = number // 100
-            record[V_MAX_dV] = min(record[V_MAX_dV], dV) if known[2] else dV
-            known[2] |= bit
+            number //= 100
+            record[V_MAX_dV] = min(record[V_MAX_dV], number) if self._known[2] else number
+            self._known[2] |= 1 << slot
         elif item == MIN_VOLTAGE:
             record[V_MIN_dV] = max(record[V_MIN_dV], number // 100)
         elif item == MAX_CURRENT:
             self._max_dA[slot] = number // 100
             record[V_MAX_dA] = self._sum(self._max_dA)
-            known[3] |= bit
+            self._known[3] |= 1 << slot
         elif item == RATED_POWER:
             self._rated_W[slot] = number // 1000
             record[V_RATED_W] = self._sum(self._rated_W)
-            known[4] |= bit
+            self._known[4] |= 1 << slot
         elif item == TEMPERATURE:
             record[V_TEMP_dC] = number // 100
 

@@ -58,7 +58,7 @@ class Stage:
             self._begin(RUN, now)
         elif reached.mode != OFF:
             self._begin(OFF, now)
-        elif not reached.fault and (reached.done or mode == WELD and self._off.open):
+        elif not reached.fault and mode != RUN and (reached.done or mode == WELD and self._off.open):
             self._begin(mode, now)
 
     def _begin(self, mode, now):

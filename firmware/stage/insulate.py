@@ -47,7 +47,7 @@ class Insulate:
             return
         link_dV, inlet_dV = stage.sense[S_LINK_dV], stage.sense[S_INLET_dV]
         if stage.late(want, now, _INSULATE_ms):
-            stage.fail(self._blame(link_dV, inlet_dV), max(0, link_dV), now)
+            self._blame(now, link_dV, inlet_dV)
         elif self._state == _CLEAR:
             self._clear(want, link_dV, inlet_dV)
         elif self._state == _LOWER:
@@ -91,9 +91,14 @@ class Insulate:
             if -SAFE_dV < link_dV < SAFE_dV and -SAFE_dV < inlet_dV < SAFE_dV:
                 stage.reached.done = 1
 
-    def _blame(self, link_dV, inlet_dV):
-        if self._state == _CLEAR:
+    def _blame(self, now, link_dV, inlet_dV):
+        code = F_INSULATION
+        if self._state == _LOWER:
+            code = F_BLEED
+        elif self._state == _CLEAR:
+            code = F_CONVERTER_MISSING
             if inlet_dV >= _OUTSIDE_dV:
-                return F_CAR_CONTACTOR_WELDED
-            return F_BLEED if link_dV >= _OUTSIDE_dV else F_CONVERTER_MISSING
-        return F_BLEED if self._state == _LOWER else F_INSULATION
+                code = F_CAR_CONTACTOR_WELDED
+            elif link_dV >= _OUTSIDE_dV:
+                code = F_BLEED
+        self._stage.fail(code, max(0, link_dV), now)

@@ -47,20 +47,21 @@ class Match:
             return
         link_dV, inlet_dV = stage.sense[S_LINK_dV], stage.sense[S_INLET_dV]
         if stage.late(want, now, _MATCH_ms):
-            stage.fail(self._blame(want, link_dV, inlet_dV), max(0, link_dV), now)
+            self._since = now
+            self._blame(want, link_dV, inlet_dV)
         elif self._state == _LOOK:
-            self._look(want, now, link_dV, inlet_dV)
+            self._since = now
+            self._look(want, link_dV, inlet_dV)
         elif self._state == _RAISE:
             self._raise(now, link_dV, inlet_dV)
         else:
             self._close(now)
 
-    def _look(self, want, now, link_dV, inlet_dV):
+    def _look(self, want, link_dV, inlet_dV):
         stage = self._stage
         if self._battery(want, inlet_dV) and -100 < link_dV < inlet_dV // 2:
             if stage.converter[V_READY] == 1:
                 self._from_dV = link_dV
-                self._since = now
                 self._state = _RAISE
                 stage.command(CHARGE, inlet_dV - _BELOW_dV, _PRECHARGE_dA)
 
@@ -101,10 +102,11 @@ class Match:
             stage.reached.done = 1
 
     def _blame(self, want, link_dV, inlet_dV):
+        code = F_PRECHARGE
         if self._state == _LOOK:
+            code = F_CONVERTER_MISSING
             if not self._battery(want, inlet_dV):
-                return F_CAR_VOLTAGE_ABSENT
-            if link_dV >= inlet_dV // 2:
-                return F_CONTACTOR_WELDED
-            return F_CONVERTER_MISSING
-        return F_PRECHARGE
+                code = F_CAR_VOLTAGE_ABSENT
+            elif link_dV >= inlet_dV // 2:
+                code = F_CONTACTOR_WELDED
+        self._stage.fail(code, max(0, link_dV), self._since)

@@ -49,11 +49,11 @@ class Off:
     def at_once(self, now):
         # Called every tick of an emergency. Zero and OFF leave in this tick, before anything else.
         stage = self._stage
-        stage.order.now = 0 if self._state >= _BLEED and stage.converter[V_ON] == 0 else 1
         stage.release()
         stage.relays &= ~(OUT_CONTACTOR | OUT_ENABLE)
         if self._state < _OPEN:
             self._go(_OPEN, now)
+        stage.order.now = 1 if self._state == _OPEN else 0
 
     def step(self, now, want):
         state = self._state
@@ -76,11 +76,9 @@ class Off:
         stage = self._stage
         order = stage.order
         if want.stop_dA_s > 0 and order.on:
-            slope_dA_s = max(want.stop_dA_s, _SLOPE_dA_s) * 3 // 2
-            self._left += slope_dA_s * stage.dt_ms(now)
-            down_dA = self._left // 1000
-            self._left -= down_dA * 1000
-            order.current_dA = max(0, order.current_dA - down_dA)
+            self._left += max(want.stop_dA_s, _SLOPE_dA_s) * 3 // 2 * stage.dt_ms(now)
+            order.current_dA = max(0, order.current_dA - self._left // 1000)
+            self._left %= 1000
         else:
             order.current_dA = 0
         if order.current_dA == 0:
@@ -113,8 +111,6 @@ class Off:
         link_dV, inlet_dV = stage.sense[S_LINK_dV], stage.sense[S_INLET_dV]
         reached = stage.reached
         self.open = reached.open
-        if reached.open:
-            stage.order.now = 0
         if -SAFE_dV < link_dV < SAFE_dV and -SAFE_dV < inlet_dV < SAFE_dV and reached.open:
             reached.done = 1
         if reached.done and link_dV < _EMPTY_dV and (inlet_dV < _EMPTY_dV or inlet_dV >= SAFE_dV):

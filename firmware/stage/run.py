@@ -37,6 +37,7 @@ _TURN_ms = const(5000)  # each half of a change of direction: to OFF, to ON in t
 _FEEDBACK_ms = const(50)  # the gate may say so sooner
 _STEADY_ms = const(1000)  # converter's reaction and the age of its AC reading
 _LEARN_W = const(500)  # below this the ratio is mostly the converter's own consumption
+_BAND_permille = const(200)  # around the first guess
 _COOLER_dC = const(20)
 
 
@@ -46,7 +47,7 @@ class Run:
         config = stage.config
         self._ramp_W_s = config["grid_ramp_W_s"]
         self._derate_dC = config["temperature_derate_dC"]
-        self._ratio_permille = config["efficiency_permille"]
+        self._first_permille = config["efficiency_permille"]
         self._reaction_ms = _STEADY_ms + config["converter_reaction_ms"]
         self._target_W = UNKNOWN  # what the current was last computed from; UNKNOWN: still on its way there
         self._most_dA = self._most_dV = self._low_dV = self._high_dV = 0
@@ -62,52 +63,54 @@ class Run:
         self._since = self._fed_back = self._steady = now
 
     def step(self, now, want):
+        # Few locals in what runs every tick: see sense.py.
         stage = self._stage
-        order, converter, reached = stage.order, stage.converter, stage.reached
-        mode = order.mode
-        if reached.open:
+        if stage.reached.open:
             if (now - self._fed_back) & TICKS_MASK >= _FEEDBACK_ms:
                 stage.fail(F_CONTACTOR_FEEDBACK, 0, now)
                 return
         else:
             self._fed_back = now
-        if want.direction != -mode and converter[V_MODE] == mode and converter[V_ON] == 1 and order.on:
+        converter = stage.converter
+        mode = stage.order.mode
+        if want.direction != -mode and converter[V_MODE] == mode and converter[V_ON] == 1 and stage.order.on:
             self._since = now
-            reached.done = 1
-            self._follow(now, want, mode)
+            stage.reached.done = 1
+            self._follow(now, want)
         else:
-            reached.done = 0
-            self._turn(now, want, want.direction or mode)
+            stage.reached.done = 0
+            self._ramp_W = self._left = 0
+            self._target_W = UNKNOWN
+            self._turn(now, want)
 
     # --- the way through zero ---
-    def _turn(self, now, want, mode):
+    def _turn(self, now, want):
         stage = self._stage
         order = stage.order
-        self._ramp_W = self._left = 0
-        self._target_W = UNKNOWN
-        late = (now - self._since) & TICKS_MASK >= _TURN_ms
-        if order.on and order.mode != mode:
+        if order.on and want.direction == -order.mode:
             order.current_dA = max(0, order.current_dA - _SLOPE_dA_s * stage.dt_ms(now) // 1000)
             if order.current_dA == 0:
                 order.on = 0
                 self._since = now
-        elif not order.on:
-            if stage.converter_off():
-                self._voltages(want, mode)
-                stage.command(mode, order.voltage_dV, 0)
-                self._since = now
-            elif late:
-                stage.fail(F_CONVERTER_OFF, 0, now)
-        else:
+        elif order.on:
             order.current_dA = 0
-            if late:
-                right = stage.converter[V_MODE] == mode
-                stage.fail(F_CONVERTER_FAULT if right else F_CONVERTER_MODE, 0, now)
+            self._late(F_CONVERTER_FAULT if stage.converter[V_MODE] == order.mode else F_CONVERTER_MODE, now)
+        elif stage.converter_off():
+            order.mode = want.direction or order.mode
+            self._voltages(want)
+            stage.command(order.mode, order.voltage_dV, 0)
+            self._since = now
+        else:
+            self._late(F_CONVERTER_OFF, now)
 
-    def _voltages(self, want, mode):
+    def _late(self, code, now):
+        if (now - self._since) & TICKS_MASK >= _TURN_ms:
+            self._stage.fail(code, 0, now)
+
+    def _voltages(self, want):
         stage = self._stage
         order = stage.order
-        if mode == CHARGE:
+        if order.mode == CHARGE:
             order.voltage_dV = min(want.voltage_dV, stage.board.RATED_dV, stage.converter[V_MAX_dV])
             order.cutoff_dV = 0
         else:
@@ -117,60 +120,73 @@ class Run:
             order.voltage_dV = order.cutoff_dV
 
     # --- following ---
-    def _follow(self, now, want, mode):
+    def _follow(self, now, want):
         stage = self._stage
         power = stage.power
-        target_W = power[P_APPLIED_W] * want.direction  # magnitude; the other way round or no direction: not positive
-        if mode == CHARGE:
-            most_dA, told_dA = power[P_CHARGE_MAX_dA], want.charge_dA
+        if stage.order.mode == CHARGE:
+            most_dA = power[P_CHARGE_MAX_dA]
+            if want.charge_dA < most_dA:
+                most_dA = want.charge_dA
         else:
-            most_dA, told_dA = power[P_DISCHARGE_MAX_dA], want.discharge_dA
-        if told_dA < most_dA:
-            most_dA = told_dA
-        voltage_dV = stage.sense[S_LINK_dV]
+            most_dA = power[P_DISCHARGE_MAX_dA]
+            if want.discharge_dA < most_dA:
+                most_dA = want.discharge_dA
         if (
-            target_W == self._target_W
-            and most_dA == self._most_dA
-            and self._low_dV <= voltage_dV <= self._high_dV
-            and want.voltage_dV == self._most_dV
-            and (now - self._steady) & TICKS_MASK < self._reaction_ms
+            power[P_APPLIED_W] * want.direction != self._target_W
+            or most_dA != self._most_dA
+            or not self._low_dV <= stage.sense[S_LINK_dV] <= self._high_dV
+            or want.voltage_dV != self._most_dV
+            or (now - self._steady) & TICKS_MASK >= self._reaction_ms
         ):
-            return
-        self._most_dA, self._most_dV = most_dA, want.voltage_dV
-        self._voltages(want, mode)
-        if voltage_dV < _LEAST_dV or stage.order.voltage_dV < _LEAST_dV:
-            voltage_dV = _LEAST_dV
-            most_dA = 0
-        self._low_dV, self._high_dV = voltage_dV - _STILL_dV, voltage_dV + _STILL_dV
-        ramp_W = self._ramp(now, target_W if target_W > 0 else 0, mode)
-        # Not the target until it is reached: the next tick ramps on.
-        self._target_W = target_W if ramp_W == target_W or ramp_W == 0 >= target_W else UNKNOWN
-        ratio = power[P_CHARGE_RATIO_permille if mode == CHARGE else P_DISCHARGE_RATIO_permille]
-        wanted_dA = (ramp_W * ratio // 1000 * 100 + voltage_dV // 2) // voltage_dV
-        if wanted_dA > most_dA:
-            wanted_dA = most_dA if most_dA > 0 else 0
-        self._set(now, mode, wanted_dA, most_dA)
+            self._most_dA = most_dA
+            self._compute(now, want)
 
-    def _ramp(self, now, target_W, mode):
+    def _compute(self, now, want):
+        self._most_dV = want.voltage_dV
+        self._voltages(want)
+        # A magnitude in the confirmed direction; the other way round, or with no direction, it is not positive.
+        target_W = self._stage.power[P_APPLIED_W] * want.direction
+        self._ramp(now, max(0, target_W))
+        # Not the target until it is reached: the next tick ramps on.
+        self._target_W = target_W if self._ramp_W == max(0, target_W) else UNKNOWN
+        self._set(now, self._amperes())
+
+    def _ramp(self, now, target_W):
         # The grid's slope is for what is wished; a limit acts at once.
         ramp_W = self._ramp_W
-        if ramp_W != target_W:
-            self._left += self._ramp_W_s * self._stage.dt_ms(now)
-            step_W = self._left // 1000
-            self._left -= step_W * 1000
-            if ramp_W < target_W:
-                ramp_W = min(target_W, ramp_W + step_W)
-            else:
-                most_W = self._stage.power[P_CHARGE_MAX_W if mode == CHARGE else P_DISCHARGE_MAX_W]
-                ramp_W = min(most_W, max(target_W, ramp_W - step_W))
-            self._ramp_W = ramp_W
-        return ramp_W
+        if ramp_W == target_W:
+            return
+        self._left += self._ramp_W_s * self._stage.dt_ms(now)
+        step_W = self._left // 1000
+        self._left -= step_W * 1000
+        if ramp_W < target_W:
+            self._ramp_W = min(target_W, ramp_W + step_W)
+        else:
+            self._ramp_W = min(self._most_W(), max(target_W, ramp_W - step_W))
 
-    def _set(self, now, mode, wanted_dA, most_dA):
+    def _most_W(self):
+        stage = self._stage
+        return stage.power[P_CHARGE_MAX_W if stage.order.mode == CHARGE else P_DISCHARGE_MAX_W]
+
+    def _amperes(self):
+        stage = self._stage
+        voltage_dV = stage.sense[S_LINK_dV]
+        self._low_dV = self._high_dV = voltage_dV
+        if voltage_dV < _LEAST_dV or stage.order.voltage_dV < _LEAST_dV or self._most_dA <= 0:
+            return 0
+        self._low_dV -= _STILL_dV
+        self._high_dV += _STILL_dV
+        dc_W = self._ramp_W * stage.power[self._ratio_slot()] // 1000
+        return min(self._most_dA, (dc_W * 100 + voltage_dV // 2) // voltage_dV)
+
+    def _ratio_slot(self):
+        return P_CHARGE_RATIO_permille if self._stage.order.mode == CHARGE else P_DISCHARGE_RATIO_permille
+
+    def _set(self, now, wanted_dA):
         order = self._stage.order
         old_dA = order.current_dA
         # One step of 0.1 A to and fro is the sensor's noise: not worth a frame each.
-        if wanted_dA > old_dA + 1 or wanted_dA < old_dA - 1 or old_dA > most_dA or not wanted_dA and old_dA:
+        if wanted_dA > old_dA + 1 or wanted_dA < old_dA - 1 or old_dA > self._most_dA or not wanted_dA and old_dA:
             order.current_dA = wanted_dA
             self._steady = now
         elif self._target_W == UNKNOWN:
@@ -178,28 +194,30 @@ class Run:
         elif (now - self._steady) & TICKS_MASK >= self._reaction_ms:
             self._steady = now
             self._warm(now)
-            self._learn(mode)
+            self._learn()
             order.current_dA = wanted_dA
 
     # --- once a second, when all is steady ---
-    def _learn(self, mode):
+    def _learn(self):
         stage = self._stage
-        power_W, flowing_dA = stage.converter[V_POWER_AC_W], stage.sense[S_CURRENT_dA]
-        ordered_dA = stage.order.current_dA
+        power_W = stage.converter[V_POWER_AC_W]
+        flowing_dA = stage.sense[S_CURRENT_dA]
         if power_W == UNKNOWN or flowing_dA == UNKNOWN or self._ramp_W < _LEARN_W:
             return
-        power_W *= mode
-        flowing_dA *= mode
+        power_W *= stage.order.mode
         # Only while the converter does follow: at its voltage limit more amperes would change nothing.
-        if power_W < _LEARN_W or not ordered_dA * 9 <= flowing_dA * 10 <= ordered_dA * 11:
+        if power_W < _LEARN_W or not self._follows(flowing_dA * stage.order.mode):
             return
-        seen_permille = ordered_dA * stage.sense[S_LINK_dV] // 100 * 1000 // power_W
-        charging = mode == CHARGE
-        first = self._ratio_permille if charging else 1000000 // self._ratio_permille
-        slot = P_CHARGE_RATIO_permille if charging else P_DISCHARGE_RATIO_permille
-        ratio = stage.power[slot]
-        stage.power[slot] = clamp(ratio + (seen_permille - ratio) // 2, first - 200, first + 200)
+        seen_permille = stage.order.current_dA * stage.sense[S_LINK_dV] // 100 * 1000 // power_W
+        first = self._first_permille if stage.order.mode == CHARGE else 1000000 // self._first_permille
+        slot = self._ratio_slot()
+        ratio = (stage.power[slot] + seen_permille) // 2
+        stage.power[slot] = clamp(ratio, first - _BAND_permille, first + _BAND_permille)
         self._target_W = UNKNOWN  # computed anew in the next tick
+
+    def _follows(self, flowing_dA):
+        ordered_dA = self._stage.order.current_dA
+        return ordered_dA * 9 <= flowing_dA * 10 <= ordered_dA * 11
 
     def _warm(self, now):
         stage = self._stage

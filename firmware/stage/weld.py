@@ -30,9 +30,12 @@ class Weld:
             stage.relays &= ~OUT_BLEED
             reached.done = 1
         elif stage.late(want, now, _WELD_ms):
-            if not reached.open or link_dV >= SAFE_dV and -100 <= link_dV - max(0, inlet_dV) <= 100:
-                stage.fail(F_CONTACTOR_WELDED, inlet_dV, now)
-            elif inlet_dV >= SAFE_dV:
-                stage.fail(F_CAR_CONTACTOR_WELDED, inlet_dV, now)
-            else:
-                stage.fail(F_BLEED, link_dV, now)
+            self._blame(now, link_dV, inlet_dV)
+
+    def _blame(self, now, link_dV, inlet_dV):
+        code = F_BLEED
+        if not self._stage.reached.open or link_dV >= SAFE_dV and -100 <= link_dV - max(0, inlet_dV) <= 100:
+            code = F_CONTACTOR_WELDED
+        elif inlet_dV >= SAFE_dV:
+            code = F_CAR_CONTACTOR_WELDED
+        self._stage.fail(code, max(0, inlet_dV), now)

@@ -268,7 +268,9 @@ class Modules:
             return self.mode[module] & 1
         if item in self.actual:
             return self.actual[item]
-        return {0x1010: self.count, 0x1130: 1000000, 0x1131: 150000, 0x1132: 73300, 0x1133: 22000000, 0x1106: 30000}[item]
+        if item == 0x1010:
+            return self.count
+        return {0x1130: 1000000, 0x1131: 150000, 0x1132: 73300, 0x1133: 22000000, 0x1106: 30000}[item]
 
     def say(self, module, item, value, now, write=False, error=0):
         can_id = error << 26 | (0x02E4F000 if write else 0x02E3F000) | module

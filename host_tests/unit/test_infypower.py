@@ -132,7 +132,7 @@ def test_several_modules_are_one_converter():
 # --- the way to ON ---
 def first(writes):
     order = []
-    for item, value in writes:
+    for item, _ in writes:
         if item not in order:
             order.append(item)
     return order
@@ -350,7 +350,7 @@ def test_silence_is_a_fault_only_when_it_matters():
         rig.ready().start(CHARGE, 100)
         begun = rig.wire.now
         rig.modules.silent.add(0)
-        rig.wire.until(lambda: rig.faults.has(F_CONVERTER_SILENT))
+        rig.wire.until(lambda rig=rig: rig.faults.has(F_CONVERTER_SILENT))
         assert 500 <= (rig.wire.now - begun) & TICKS_MASK <= 700
         assert rig.writes()[-1] in ((SWITCH, 0xA1), (CURRENT, 0))
 

@@ -10,7 +10,7 @@ def unhex(text):
 
 
 def same_text(data):
-    return " ".join("%02X" % byte for byte in data)
+    return " ".join(f"{byte:02X}" for byte in data)
 
 
 # What we send: id, item, number, the eight bytes. Group 0 (facts: read 0x02E300F0, write 0x02E400F0).
@@ -42,14 +42,14 @@ def test_what_we_send():
     frame = Frame(0, 8)
     for which, item, number, can_id, text in SENT:
         frame.data[:] = b"\xff" * 8
-        frames.fill(frame, which, item, number)
-        assert frame.id == can_id and frame.ext == 1
+        frames.fill(frame.data, item, number)
+        assert which == can_id and frame.ext == 1
         assert same_text(frame.data) == text
 
 
 def test_largest_number():
     frame = Frame(0, 8)
-    frames.fill(frame, frames.WRITE_ID, frames.VOLTAGE, 0x3FFFFFFF)
+    frames.fill(frame.data, frames.VOLTAGE, 0x3FFFFFFF)
     assert same_text(frame.data) == "10 01 00 00 3F FF FF FF"
 
 

@@ -303,7 +303,8 @@ def test_without_a_least_voltage_nothing_is_discharged():
 
 
 def test_at_the_cars_voltage_the_limit_is_what_flows():
-    rig = Rig(15000).of("sense", S_INLET_dV, 4098).of("sense", S_CURRENT_dA, 200).of("power", P_TARGET_dA, 340).tick(LOOK)
+    rig = Rig(15000).of("sense", S_INLET_dV, 4098).of("sense", S_CURRENT_dA, 200)
+    rig.of("power", P_TARGET_dA, 340).tick(LOOK)
     assert rig[P_CHARGE_MAX_dA] == 202 and rig[P_CHARGE_WHY] == R_CAR_VOLTAGE
     rig.of("power", P_TARGET_dA, 202).tick(LOOK)  # it stays, though the target follows
     assert rig[P_CHARGE_MAX_dA] == 202

@@ -313,9 +313,9 @@ def matching(pack_dV=3800, told_dV=3800):
 def test_precharge_closes_just_below_the_battery():
     for pack_dV, told_dV in ((3800, 3800), (3800, 3950), (3800, 3650), (2500, 2500), (7400, 7300)):
         rig = matching(pack_dV, told_dV)
-        rig.until(lambda: relays(rig, OUT_CONTACTOR))
+        rig.until(lambda rig=rig: relays(rig, OUT_CONTACTOR))
         assert pack_dV - 100 <= rig.link_dV <= pack_dV - 10
-        rig.until(lambda: reached(rig).done)
+        rig.until(lambda rig=rig: reached(rig).done)
         assert rig.closed == 1 and rig.stage.order.current_dA == 0 and not reached(rig).fault
 
 

@@ -80,7 +80,7 @@ def test_nothing_is_learnt_where_the_current_is_not_what_was_ordered():
 def test_the_grids_ramp():
     for start_ms in (0, TICKS_MASK - 3000):
         rig = running(19000, 0, start_ms, grid_ramp_W_s=5000)
-        rig.until(lambda: rig.stage.order.current_dA)
+        rig.until(lambda rig=rig: rig.stage.order.current_dA)
         rig.tick(100)
         assert 4700 <= delivered_W(rig) <= 5300
         rig.tick(100)
@@ -230,7 +230,7 @@ def test_a_converter_that_does_not_turn_is_a_fault():
         rig = running(5000)
         rig.want.direction = DISCHARGE
         rig.faulty.add(faulty)
-        rig.until(lambda: rig.stage.reached.fault, ticks)
+        rig.until(lambda rig=rig: rig.stage.reached.fault, ticks)
         assert rig.stage.reached.fault == code
         assert not rig.stage.order.on
 
