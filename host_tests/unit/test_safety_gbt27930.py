@@ -82,3 +82,4 @@ def test_what_we_promise_is_read():
 
 def test_the_pins_of_this_protocol():
     assert Rules().PINS == OUT_LOCK | OUT_AUX
+    assert Rules().UNLOCK_dV == 600

@@ -307,3 +307,26 @@ def test_a_cause_that_goes_as_its_time_ends_does_not_trip():
     bed.sensed.link_dV = 3800
     bed.monitors.step(20, 300, 1)
     assert bed.monitors.fault == 0
+
+
+def test_an_open_contactor_or_a_silent_car_ends_a_comparison():
+    causes = (
+        lambda bed: set_(bed.converter, current_dA=0),
+        lambda bed: set_(bed.car, voltage_dV=0),
+        lambda bed: set_(bed.car, current_dA=0),
+    )
+    for cause in causes:
+        bed = Bed()
+        cause(bed)
+        assert bed.run(4000) == -1
+        set_(bed.sensed, contactor=0)
+        set_(bed.sequence, held=0)
+        assert bed.run(8000) == -1
+        assert bed.monitors.calm == 1
+    for cause in causes[1:]:
+        bed = Bed()
+        cause(bed)
+        assert bed.run(4000) == -1
+        bed.car.voltage_dV = UNKNOWN
+        assert bed.run(8000) == -1
+        assert bed.monitors.calm == 1

@@ -188,6 +188,11 @@ def test_60_V_is_not_low():
         assert io.written[3][0] == at
 
 
+def test_at_60_V_it_stays_locked():
+    for inlet_V, last in ((59.95, 0), (60, OUT_LOCK)):
+        assert masks(stopped(battery=True, inlet_V=inlet_V))[-1] == last
+
+
 def test_old_values_of_dead_sensors_are_not_believed():
     rig = Rig().charging(0)
     io = Io(rig)
