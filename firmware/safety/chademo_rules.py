@@ -30,6 +30,7 @@ _CHARGING = const(1)  # 109.5
 _LOCKED = const(4)
 _STOPPED = const(0x20)
 _SILENT_ms = const(1000)  # facts 2.5: no 102 for 1 s; we hold 200 and what we told to the same
+_WIRE_ms = const(200)  # k off for so long is off; facts 2.5: 5 A within 0.5 s
 _BEFORE_TOLD_dA = const(100)  # facts 2.5: a V2H car lets present values differ by 10 A
 _EMPTY_dV = const(200)  # inlet when d2 closes: below 20 V
 _OPEN_dA = const(50)
@@ -71,6 +72,7 @@ class Rules:
         self.may_close = 0  # 1: the car reported its own contactors closed
         self.ready = 0  # 109.5 = 05 left and nobody has stopped since
         self.insulating = 0  # 1: locked, d2 off: the cable carries no battery
+        self._k = 0  # line k, off only when it stays off
         self._permits = 0  # k and a fresh 102 that says so
         self._status = 0
         self._battery_dV = self._constant = self._their_number = 0
@@ -85,6 +87,8 @@ class Rules:
         self._charge_told_dA = self._discharge_told_dA = self._least_told_dV = 0
         self._c208 = self._c209 = 0  # 1: left, fresh
         self._c208_raw = 0xFF
+        self._offered = 0
+        self._k_at = self._offered_at = 0
         self._v102_at = self._v200_at = self._c109_at = self._c208_at = self._c209_at = 0
 
     # --- what is about to leave ---
@@ -184,7 +188,7 @@ class Rules:
         return not (wires.contactor or mask & OUT_CONTACTOR) and wires.inlet_dV < _EMPTY_dV
 
     def _d2_stays(self, mask):
-        # It opens the car's contactors: never under load. One of ours that does not open is no reason to keep them closed.
+        # It opens the car's contactors: never under load. One of ours that sticks is no reason to keep them.
         wires = self.wires
         if mask & OUT_CONTACTOR or not wires.fresh:
             return True
@@ -202,7 +206,7 @@ class Rules:
             return
         if can_id == _CAR_2:
             self._car_2(data, now)
-        elif not self.wires.permission():
+        elif not self._k:
             return  # provisional
         elif can_id == _CAR_V2X:
             self._car_v2x(data, now)
@@ -218,7 +222,7 @@ class Rules:
 
     def _car_2(self, data, now):
         status = self._status = data[5]
-        if data[4] & _ERRORS or status & (_ENABLED | _STOPS) != _ENABLED or not self.wires.permission():
+        if data[4] & _ERRORS or status & (_ENABLED | _STOPS) != _ENABLED or not self._k:
             self._unpermitted()
             return
         self._permits = 1
@@ -299,7 +303,11 @@ class Rules:
 
     # --- what follows ---
     def offered(self):
-        # Discharge was offered completely, in this session: 102.5.7, 109.4, 208, 209 and 200 (facts 2.6).
+        # Discharge was offered completely, in this session, and not taken back before the ramp down had its time.
+        return self._offered
+
+    def _offer(self):
+        # 102.5.7, 109.4, 208, 209 and 200 (facts 2.6).
         if not (self._permits and self._discharges and self._compatible and self._c208 and self._c209):
             return 0
         return self._status >> _DISCHARGES_BIT
@@ -312,7 +320,7 @@ class Rules:
             if UNKNOWN < self._full_permille <= self.soc_permille:
                 return 0
             limit_dA = min(self._request_dA, self._charge_told_dA)
-        elif self.offered():
+        elif self._offer():
             limit_dA = min(self._gives_dA, self._discharge_told_dA)
         else:
             return 0
@@ -320,8 +328,23 @@ class Rules:
 
     def step(self, now):
         # What is not said again in time is unsaid. Looked at in every step, so no age comes near the wrap.
-        if self._permits and ((now - self._v102_at) & TICKS_MASK > _SILENT_ms or not self.wires.permission()):
+        if self.wires.permission():
+            self._k = 1
+            self._k_at = now
+        elif self._k and (now - self._k_at) & TICKS_MASK > _WIRE_ms:
+            self._k = 0
+        if self._permits and (not self._k or (now - self._v102_at) & TICKS_MASK > _SILENT_ms):
             self._unpermitted()
+        self._fade(now)
+        if self._offer():
+            self._offered = 1
+            self._offered_at = now
+        elif self._offered and (now - self._offered_at) & TICKS_MASK > _SILENT_ms:
+            self._offered = 0
+        if not self._d2 and (now - self._d2_at) & TICKS_MASK > _D1_ms:
+            self._d2_at = (now - _D1_ms) & TICKS_MASK
+
+    def _fade(self, now):
         if self.ready and (now - self._c109_at) & TICKS_MASK > _SILENT_ms:
             self._told = 0
             self._readied(0)
@@ -331,8 +354,6 @@ class Rules:
             self._c208 = 0
         if self._c209 and (now - self._c209_at) & TICKS_MASK > _SILENT_ms:
             self._c209 = 0
-        if not self._d2 and (now - self._d2_at) & TICKS_MASK > _D1_ms:
-            self._d2_at = (now - _D1_ms) & TICKS_MASK
 
 
 def _percent(raw):

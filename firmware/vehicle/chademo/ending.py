@@ -3,7 +3,7 @@
 from micropython import const
 
 from firmware.contract import OFF, WELD
-from firmware.faults import F_BLEED, F_CAR_TIMEOUT, STOP, severity
+from firmware.faults import F_BLEED, F_CAR_CONTACTOR_WELDED, F_CAR_TIMEOUT, STOP, severity
 from firmware.station import C_PHASE, C_STOP_REASON, PH_FAULT, S_PLUGGED, S_INLET_dV, S_LINK_dV
 from firmware.vehicle.chademo import stops
 from firmware.vehicle.chademo.frames import CHARGING, LOCKED, OPEN
@@ -23,38 +23,36 @@ def stopping(s, now, reached):
 
 
 def opening(s, now, reached):
+    # Our bleeding is what the car's check counts on (108.0), so it begins before the car opens.
     stops.both(s, now)
+    settings, want = s.settings, s.want
+    if s.judge_weld and s.stop < 2 and reached.open and want.mode == OFF:
+        want.emergency = 0
+        want.deadline_ms = settings.opened_ms + settings.weld_ms
+        want.mode = WELD
     if s.told.status & OPEN and s.profile != FIRST and reached.open:
-        return _weld_or_release(s, now)
-    settings = s.settings
+        return s.go(WELDED, now)
     limit_ms = settings.opened_blind_ms if s.profile == FIRST else settings.opened_ms
     if s.stop == 2 or s.silent(now):
         limit_ms = settings.opened_urgent_ms
     if s.late(now, limit_ms):
         if limit_ms == settings.opened_ms:
             s.faults.set(F_CAR_TIMEOUT, s.told.status, now)
-        _weld_or_release(s, now)
-
-
-def _weld_or_release(s, now):
-    # With a fault that cuts at once nothing is tried any more; the next insulation test finds a welded contactor too.
-    if s.judge_weld and s.stop < 2:
-        s.want.emergency = 0
-        s.want.deadline_ms = s.settings.weld_ms
-        s.want.mode = WELD
         s.go(WELDED, now)
-    else:
-        s.go(RELEASE, now)
-    s.judge_weld = 0
 
 
 def weld(s, now, reached):
-    late = s.late(now, s.settings.weld_ms + _STUCK_ms)
-    if not reached.fault and not late and not (reached.mode == WELD and reached.done):
-        return
-    if reached.fault:
-        s.faults.set(reached.fault, 0, now)
-        s.reason = s.car[C_STOP_REASON] = reached.fault
+    # With a fault that cuts at once nothing is tried any more; the next insulation test finds a welded contactor too.
+    code = reached.fault
+    if s.want.mode == WELD and not code:
+        if reached.mode != WELD or not reached.done:
+            if not s.late(now, s.settings.weld_ms):
+                return
+            code = F_CAR_CONTACTOR_WELDED if s.sense[S_INLET_dV] >= s.settings.welded_dV else F_BLEED
+    if code:
+        s.faults.set(code, max(0, s.sense[S_INLET_dV]), now)
+        s.reason = s.car[C_STOP_REASON] = code
+    s.judge_weld = 0
     s.want.mode = OFF
     s.go(RELEASE, now)
 
@@ -66,14 +64,17 @@ def release(s, now, reached):
         if reached.open or reached.idle and s.late(now, _STUCK_ms):
             want.d2 = 0
             s.since = now
-    elif s.late(now, s.settings.d1_ms):
+    elif s.late(now, s.settings.d1_ms) and (_dead(s, S_INLET_dV) or s.late(now, s.settings.unlock_ms)):
         want.d1 = 0
         s.go(BLEEDING, now)
 
 
+def _dead(s, slot):
+    return -100 < s.sense[slot] < s.settings.unlock_dV
+
+
 def bleeding(s, now, reached):
-    unlock_dV = s.settings.unlock_dV
-    if s.is_off(reached) and s.sense[S_LINK_dV] < unlock_dV and -100 < s.sense[S_INLET_dV] < unlock_dV:
+    if s.is_off(reached) and _dead(s, S_LINK_dV) and _dead(s, S_INLET_dV):
         s.want.emergency = 0
         s.status &= ~LOCKED
         s.go(UNLOCKING, now)

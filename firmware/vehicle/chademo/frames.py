@@ -43,7 +43,7 @@ _SEE_110 = const(0xFF)  # 102.3: the request is too large for a byte
 
 
 class Told:
-    # What the car has told in this session. Nothing of it counts before line k is on (facts 2.5): the session sees to it.
+    # What the car has told in this session. Nothing counts before line k is on (facts 2.5): the session sees to it.
     def __init__(self):
         self.least_dA = 0  # 100.0
         self.battery_min_dV = 0

@@ -22,7 +22,7 @@ _HALF = const(0x20000000)
 
 class Outbox:
     def __init__(self):
-        self.frames = (Frame(0x108, 8, 0), Frame(0x109, 8, 0), Frame(0x118, 8, 0), Frame(0x208, 8, 0), Frame(0x209, 8, 0))
+        self.frames = tuple([Frame(can_id, 8, 0) for can_id in (0x108, 0x109, 0x118, 0x208, 0x209)])
         for frame in self.frames:
             for i in range(8):
                 frame.data[i] = 0

@@ -7,7 +7,7 @@ from micropython import const
 from firmware.units import UNKNOWN
 from firmware.vehicle.chademo.frames import CAN_DISCHARGE, DYNAMIC, FOLLOWS_108
 
-FIRST = const(1)  # 0.9 (i-MiEV): no 102.5.3, so closing and opening are seen by voltage and time; no discharge
+FIRST = const(1)  # 0.9 (i-MiEV): as the next, without 102.5.3: closing and opening are seen by voltage and time
 CHARGE_ONLY = const(2)  # 1.0 and later without 102.5.7: 108.3 is kept just above what flows (102.4.2 on undersupply)
 CHARGE_DYNAMIC = const(3)  # the same, but 110.0.0 or 102.5.6: it stands less than it asks for
 V2X_ENERGY = const(4)  # 102.5.7, 201 absent or 0 (Leaf ZE0): 200.6 and 7 are 0.1 kWh

@@ -4,7 +4,7 @@
 from micropython import const
 
 from firmware.contract import CHARGE, DISCHARGE, NEITHER, RUN
-from firmware.faults import F_CAR_SILENT, F_OVER_VOLTAGE, F_UNDER_VOLTAGE
+from firmware.faults import F_CAR_SILENT, F_CAR_VOLTAGE_ABSENT, F_OVER_VOLTAGE, F_UNDER_VOLTAGE
 from firmware.station import (
     C_CAN_DISCHARGE,
     C_GATE_DISCHARGE_OK,
@@ -32,6 +32,7 @@ from firmware.vehicle.chademo.profiles import CHARGE_ONLY, ceiling_permille, flo
 _PACE_ms = const(100)
 _MINUTE_ms = const(60000)
 _FLOWS_dA = const(10)
+_NEAR_dV = const(50)  # the converter holds the voltage
 
 
 def begin(s, now):
@@ -43,7 +44,7 @@ def begin(s, now):
     told_min = s.told.minutes
     s.minutes = told_min if told_min > 0 else s.settings.minutes
     s.discharge_min = s.settings.discharge_min
-    s.minute_at = s.pulse_at = now
+    s.minute_at = s.pulse_at = s.taken_at = now
     s.pace_at = (now - _PACE_ms) & TICKS_MASK
 
 
@@ -77,8 +78,20 @@ def _too_far(s, now):
         s.faults.set(F_UNDER_VOLTAGE, max(0, inlet_dV), now)
         stops.end(s, F_UNDER_VOLTAGE, 0, now)
         return 1
+    if inlet_dV < s.least_dV or _takes_nothing(s, inlet_dV, current_dA, now):
+        # The car's contactors are open, whatever 102.5.3 says.
+        s.faults.set(F_CAR_VOLTAGE_ABSENT, max(0, inlet_dV), now)
+        stops.end(s, F_CAR_VOLTAGE_ABSENT, 1, now)
+        return 1
+    return 0
+
+
+def _takes_nothing(s, inlet_dV, current_dA, now):
     if current_dA >= _FLOWS_dA or current_dA <= -_FLOWS_dA:
         s.flowed = 1
+    elif inlet_dV >= s.want.voltage_dV - _NEAR_dV and s.want.charge_dA > 0 and s.told.request_dA >= s.settings.taken_dA:
+        return (now - s.taken_at) & TICKS_MASK >= s.settings.taken_ms
+    s.taken_at = now
     return 0
 
 
@@ -147,5 +160,5 @@ def _pace(s):
     # Once in 100 ms: room for 2 A more than is ordered. Who reports undersupply is offered little more than he gets.
     target_dA = s.power[P_TARGET_dA]
     s.room_dA = (target_dA if target_dA > 0 else -target_dA) + s.settings.slope_dA
-    if s.profile == CHARGE_ONLY:
+    if s.profile <= CHARGE_ONLY:
         s.most_dA = min(s.own_dA, max(target_dA + s.settings.above_dA, s.told.least_dA))

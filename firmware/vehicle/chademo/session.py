@@ -100,7 +100,7 @@ class Session:
         self.threshold_dV = 0  # 108.4-5
         self.target_dV = 0  # frozen at d2
         self.flowed = 0
-        self.check_at = self.pace_at = self.minute_at = self.pulse_at = 0
+        self.check_at = self.pace_at = self.minute_at = self.pulse_at = self.taken_at = 0
         self.apart_at = 0  # since when k and 102.5.0 differ
         self.apart = 0
 

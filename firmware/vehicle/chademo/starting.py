@@ -143,7 +143,7 @@ def _parameters(s, now):
         s.status |= INCOMPATIBLE
         s.faults.set(F_CAR_INCOMPATIBLE, t.target_dV & 0xFFFF, now)
         return stops.end(s, F_CAR_INCOMPATIBLE, 0, now)
-    if s.profile == CHARGE_ONLY:
+    if s.profile <= CHARGE_ONLY:
         s.most_dA = min(s.own_dA, max(s.settings.above_dA, t.least_dA))
     s.want.lock = 1
     s.go(LOCKING, now)
@@ -174,7 +174,7 @@ def discharged(s, now, reached):
     # Step 4: some cars abort if the inlet is not about 0 V when d2 closes.
     if s.is_off(reached) and -100 < s.sense[S_INLET_dV] < s.settings.empty_dV:
         s.target_dV = s.told.target_dV
-        s.want.d2 = 1
+        s.want.d2 = s.judge_weld = 1
         s.go(CLOSING, now)
     elif (now - s.offered_at) & TICKS_MASK >= s.settings.d2_ms:
         _late(s, F_INSULATION, max(0, s.sense[S_INLET_dV]), now)
@@ -207,7 +207,6 @@ def precharge(s, now, reached):
         elif s.late(now, s.settings.match_ms + s.settings.request_ms):
             _late(s, F_PRECHARGE, 0, now)
     elif s.least_dV <= s.sense[S_INLET_dV] <= _highest_dV(s):
-        s.judge_weld = 1
         want.voltage_dV = s.sense[S_INLET_dV]
         want.deadline_ms = s.settings.match_ms
         want.mode = MATCH

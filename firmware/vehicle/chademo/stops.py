@@ -27,11 +27,13 @@ from firmware.vehicle.chademo.frames import (
     STOPPED,
     SYSTEM,
     SYSTEM_FAULT,
+    V102,
 )
 from firmware.vehicle.chademo.profiles import FIRST
 from firmware.vehicle.chademo.states import ENERGY, OPENING, PRECHARGE, RELEASE, STOPPING
 
 _URGENT = const(2)
+_HALF = const(0x20000000)
 _CAR = const(15)  # faults up to here are the car's or its connector's
 
 
@@ -81,16 +83,22 @@ def _stopped(s, now):
 
 
 def both(s, now):
-    # While it ends: k and 102.5.0 say the same, or one of them is broken.
-    if (s.k == 1) == (s.told.status & ENABLED == ENABLED):
+    # While it ends: k and 102.5.0 say the same, or one of them is broken. A 102 that still permits, sent well after k
+    # went off, is no echo of the past.
+    if not s.k and s.told.status & ENABLED and _after_k(s) and not s.faults.has(F_PERMISSION_LOST):
+        s.faults.set(F_PERMISSION_LOST, s.told.status, now)
+    elif (s.k == 1) == (s.told.status & ENABLED == ENABLED):
         s.apart = 0
     elif not s.apart:
         s.apart = 1
         s.apart_at = now
     elif (now - s.apart_at) & TICKS_MASK >= s.settings.apart_ms and not s.silent(now):
-        code = F_CAR_INCONSISTENT if s.k else F_PERMISSION_LOST
-        s.faults.set(code, s.told.status, now)
+        s.faults.set(F_CAR_INCONSISTENT, s.told.status, now)
         s.apart_at = now
+
+
+def _after_k(s):
+    return s.settings.apart_k_ms <= (s.at[V102] - s.k_at) & TICKS_MASK < _HALF
 
 
 def pulled(s, now):
@@ -118,7 +126,7 @@ def end(s, code, urgent, now):
     running = s.state == ENERGY
     _cut(s, code, urgent)
     s.begin = 0
-    if severity[code] >= STOP:
+    if code and severity[code] >= STOP:
         s.status |= SYSTEM if code <= _CAR else FAULT
     s.status |= STOPPED
     if running:
