@@ -211,6 +211,9 @@ class Live:
         if "fact" in message:
             if name == "plant":
                 self._facts.update(message["fact"])
+            elif name == "car":
+                fact = message["fact"]
+                self._facts.update(car_phase=fact["phase"], deviations=sum(fact["deviations"].values()))
             elif name.startswith("wire "):
                 self._facts[f"{name[5:]}_frames"] = message["fact"]["station_frames"]
         elif "topic" in message:

@@ -20,6 +20,7 @@ class Car(Protocol):
     """An emulated car of any protocol."""
 
     phases: Any
+    checker: Any
     phase_count: int
 
     @property

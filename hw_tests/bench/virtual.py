@@ -139,6 +139,8 @@ class Surroundings:
             "car_stopped": observer.car_stopped,
             "station_stopped": observer.station_stopped,
             "direction": observer.direction,
+            "car_phase": self.car.phase,
+            "deviations": sum(self.car.checker.counts.values()),
             "car_frames": self.station_frames["car"],
             "converter_frames": self.station_frames["converter"],
             "broker": int(self.broker.running),
