@@ -268,9 +268,11 @@ class Control:
             self._state(control, now)
 
     def _off_time(self, control, now):
+        if self._due == UNKNOWN:
+            return  # the first tick
         late = age_ms(now, self._due)
-        if self._due == UNKNOWN or late == AGE_MAX_ms:
-            return  # the first tick, or an early one
+        if late == AGE_MAX_ms:
+            return  # an early one
         if late + TICK_ms > control[K_GAP_MAX_ms]:
             control[K_GAP_MAX_ms] = late + TICK_ms
         if late >= TICK_ms:

@@ -29,7 +29,6 @@ import firmware.config  # noqa: E402
 import firmware.services  # noqa: E402
 import main  # noqa: E402
 from firmware.faults import F_TICK, F_WATCHDOG  # noqa: E402
-from firmware.safety.safe_stop import safe_stop  # noqa: E402
 
 TICK_ms = 10
 SERVICES_EVERY = 6  # ticks: services may look 16 times a second
@@ -191,7 +190,7 @@ class StepWorld:
         if not isinstance(error, _Injected):
             raise error
         self.log.append(f"tick: {error!r}")
-        safe_stop(self.io, self._converter_can, self.fw.gate, self.ticks_ms, self._sleep_ms)
+        main.safe_stop(self.io, self._converter_can, self.fw.gate, self.ticks_ms, self._sleep_ms)
         self.restart(F_TICK)
 
     def restart(self, cause: int, after_ms: int = BOOT_ms) -> None:
