@@ -14,7 +14,7 @@ def test_every_vector_of_the_car_is_read():
         data = memoryview(bytearray(octets(text)))
         number = getattr(frames, name)
         assert len(data) >= frames.LENGTHS[number], (name, source)
-        frames.DECODE[number](told, data)
+        frames.decode(number, told, data)
         for key, value in expected.items():
             assert getattr(told, key) == value, (name, source, key, getattr(told, key))
 
@@ -69,28 +69,28 @@ def test_a_six_byte_ccs_has_no_permission_to_write():
 
 def test_what_the_car_does_not_tell_is_unknown():
     told = frames.Told()
-    frames.bcs(told, b"\xff" * 9)
+    frames.decode(frames.BCS, told, b"\xff" * 9)
     assert told.voltage_dV == UNKNOWN and told.current_dA == UNKNOWN and told.soc_permille == UNKNOWN
     assert told.remaining_min == UNKNOWN
-    frames.bcp(told, b"\xff" * 13)
+    frames.decode(frames.BCP, told, b"\xff" * 13)
     assert told.charge_max_dA == UNKNOWN and told.energy_Wh == UNKNOWN and told.soc_permille == UNKNOWN
-    frames.bcpp(told, b"\xff" * 7)
+    frames.decode(frames.BCPP, told, b"\xff" * 7)
     assert told.discharge_max_dA == 0 and told.pack_min_dV == UNKNOWN and told.floor_permille == UNKNOWN
-    frames.bdc(told, b"\xff" * 28)
+    frames.decode(frames.BDC, told, b"\xff" * 28)
     assert told.cycles_left == UNKNOWN
 
 
 def test_a_discharge_limit_of_the_wrong_sign_is_none():
     told = frames.Told()
-    frames.bcpp(told, octets("D8 0E 80 0C 18 01 14"))  # raw 3800: the sign of charging
+    frames.decode(frames.BCPP, told, octets("D8 0E 80 0C 18 01 14"))  # raw 3800: the sign of charging
     assert told.discharge_max_dA == 0
 
 
 def test_no_current_is_ever_beyond_the_range():
     told = frames.Told()
     for raw in (8001, 0x2000, 0xFFFE, 0xFFFF):
-        frames.bcl(told, bytes([0, 0, raw & 255, raw >> 8, 2]))
+        frames.decode(frames.BCL, told, bytes([0, 0, raw & 255, raw >> 8, 2]))
         assert told.demand_dA == 0
     for raw in range(0, 8001, 250):
-        frames.bcl(told, bytes([0, 0, raw & 255, raw >> 8, 2]))
+        frames.decode(frames.BCL, told, bytes([0, 0, raw & 255, raw >> 8, 2]))
         assert told.demand_dA == 4000 - raw

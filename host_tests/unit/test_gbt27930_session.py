@@ -6,6 +6,7 @@ from firmware import faults as f
 from firmware import station as st
 from firmware.contract import INSULATE, MATCH, OFF, RUN, WELD
 from firmware.vehicle.gbt27930 import states as s
+from firmware.vehicle.gbt27930.settings import HELLO_BLIND_dV
 from host_tests.gbt27930_rig import MASK, Rig, Stage, ended_well, in_state, u16
 from host_tests.vectors_gbt27930 import CHARGER_IDS, octets
 
@@ -97,7 +98,7 @@ def test_a_car_of_2011_without_bhm_is_tested_at_the_blind_voltage():
     rig.plug_in()
     ms = rig.until(lambda: rig.session.want.mode == INSULATE)
     assert 9500 < ms < 10500
-    assert rig.session.want.voltage_dV == rig.settings.hello_blind_dV
+    assert rig.session.want.voltage_dV == HELLO_BLIND_dV
     rig.until(lambda: rig.sense[st.S_CURRENT_dA] == 100)
 
 

@@ -29,6 +29,7 @@ from firmware.units import TICKS_MASK, UNKNOWN
 from firmware.vehicle.gbt27930 import stops
 from firmware.vehicle.gbt27930.frames import BCL, BCS, BSM, CEM_BCS, MODE_DISCHARGE, ccs
 from firmware.vehicle.gbt27930.outbox import CCD, CCS, O_CCD, O_CCS
+from firmware.vehicle.gbt27930.settings import AGAIN_ms, BCL_ms, BCS_ms, BSM_ms, PAUSE_ms, TRIES_BACK_min, TURN_ms
 
 _BCL = const(1 << 0)
 _BCS = const(1 << 1)
@@ -71,10 +72,10 @@ def offer(s):
 def energy(s, now, reached):
     seen = s.seen
     silent_ms = (now - s.at[BCL]) & TICKS_MASK
-    if silent_ms >= s.settings.bcl_ms:
+    if silent_ms >= BCL_ms:
         return stops.silent(s, now)
     s.check_at = (now + _CHECK_ms) & TICKS_MASK if silent_ms < _QUIET_ms else now
-    if (now - s.at[BCS]) & TICKS_MASK >= s.settings.bcs_ms:
+    if (now - s.at[BCS]) & TICKS_MASK >= BCS_ms:
         return stops.again(s, CEM_BCS, now)
     if reached.fault:
         return stops.failed(s, reached.fault, now)
@@ -150,7 +151,7 @@ def _steer(s, now, reached):
     ours = s.direction
     permission = s.permission
     mode = s.told.mode
-    if permission <= 0 or (now - s.at[BSM]) & TICKS_MASK >= s.settings.bsm_ms:
+    if permission <= 0 or (now - s.at[BSM]) & TICKS_MASK >= BSM_ms:
         _wait(s, _PAUSE, now)
     elif (mode == MODE_DISCHARGE) != (ours == DISCHARGE) or not mode or (permission == 2) != (ours == DISCHARGE):
         _wait(s, _TURN if s.v112 else _PAUSE, now)
@@ -164,7 +165,7 @@ def _turn(s, now, reached):
     # 1 while current must be zero first. Toward discharge only where it is offered and the gate allows it; away from
     # it as soon as either is gone.
     asked, ours = s.asked, s.direction
-    if s.held and (now - s.held_at) & TICKS_MASK >= s.settings.again_ms:
+    if s.held and (now - s.held_at) & TICKS_MASK >= AGAIN_ms:
         s.held = 0
     may = s.offered and not s.held and s.car[C_GATE_DISCHARGE_OK] == 1
     if ours == DISCHARGE:
@@ -201,15 +202,15 @@ def _wait(s, kind, now):
             s.car[C_PHASE] = PH_CHARGE
         return
     waited_ms = (now - s.waits_at) & TICKS_MASK
-    if waited_ms >= s.settings.turn_ms and s.direction == DISCHARGE and kind == _PAUSE:
+    if waited_ms >= TURN_ms and s.direction == DISCHARGE and kind == _PAUSE:
         # It gives no more, but may well take: back to charging, and not at once here again.
         s.held = 1
         s.held_at = now
     elif kind == _PAUSE:
-        if waited_ms >= s.settings.pause_ms:
+        if waited_ms >= PAUSE_ms:
             s.faults.set(F_CAR_PAUSE_LONG, 0, now)
             stops.end(s, F_CAR_PAUSE_LONG, 0, now)
-    elif waited_ms >= s.settings.turn_ms:
+    elif waited_ms >= TURN_ms:
         if s.direction == DISCHARGE:
             withdraw(s)  # and back to charging
         else:
@@ -249,5 +250,5 @@ def _account(s, power_W, now):
     if (now - s.minute_at) & TICKS_MASK >= _MINUTE_ms:
         s.minute_at = (s.minute_at + _MINUTE_ms) & TICKS_MASK
         s.minutes = min(s.minutes + 1, 0xFFFF)
-        if s.minutes >= s.settings.tries_back_min:
+        if s.minutes >= TRIES_BACK_min:
             s.tries = 0

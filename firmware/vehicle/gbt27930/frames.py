@@ -54,39 +54,20 @@ READY = const(0xAA)
 
 
 class Told:
-    # What the car has told in this session, in house units.
-    def __init__(self):
-        self.hello_dV = UNKNOWN  # BHM: most that may ever be put on its inlet
-        self.cycles_left = UNKNOWN
-        self.identify()
-
-    def identify(self):
-        # Forget all that a new identification tells anew.
-        self.capacity_dAh = UNKNOWN
-        self.rated_dV = UNKNOWN
-        self.pack_max_dV = UNKNOWN
-        self.pack_dV = UNKNOWN
-        self.charge_max_dA = UNKNOWN
-        self.energy_Wh = UNKNOWN
-        self.soc_permille = UNKNOWN
-        self.discharge_max_dA = 0
-        self.pack_min_dV = UNKNOWN
-        self.cell_min_cV = UNKNOWN
-        self.floor_permille = UNKNOWN
-        self.ready = 0
-        self.demand_dV = UNKNOWN
-        self.demand_dA = 0
-        self.mode = 0
-        self.voltage_dV = UNKNOWN
-        self.current_dA = UNKNOWN
+    # What the car has told in this session, in house units. The two of the handshake outlive a new identification.
+    def __init__(self, hello_dV=UNKNOWN, cycles_left=UNKNOWN):
+        self.hello_dV = hello_dV  # BHM: most that may ever be put on its inlet
+        self.cycles_left = cycles_left  # BDC
+        self.capacity_dAh = self.rated_dV = UNKNOWN
+        self.pack_max_dV = self.pack_dV = self.charge_max_dA = self.energy_Wh = self.soc_permille = UNKNOWN
+        self.pack_min_dV = self.cell_min_cV = self.floor_permille = UNKNOWN  # BCPP
+        self.demand_dV = self.voltage_dV = self.current_dA = self.remaining_min = UNKNOWN
+        self.temp_dC = self.permission = UNKNOWN  # BSM: the raw two bits
+        self.discharge_max_dA = self.ready = self.demand_dA = self.mode = 0
         self.cell_high_cV = 0xFFF
-        self.remaining_min = UNKNOWN
-        self.temp_dC = UNKNOWN
         self.fault = 0  # BSM: fields that say 01
         self.low = 0  # BSM: cell voltage or SOC too low (10)
-        self.permission = UNKNOWN  # BSM: raw two bits
-        self.stop = 0  # BST: reasons that say 01
-        self.stop_fault = 0  # BST: faults and errors that say 01
+        self.stop = self.stop_fault = 0  # BST: reasons; faults and errors that say 01
         self.error = 0  # BEM
 
 
@@ -105,94 +86,66 @@ def _yes(byte, mask):
     return byte & ~(byte >> 1) & mask
 
 
-def bhm(t, d):
-    t.hello_dV = _u16(d, 0)
+def decode(message, t, d):
+    # The three of the running session here; BCL, the hottest frame, without a call.
+    if message == BCL:
+        raw = d[2] | d[3] << 8
+        t.demand_dV = d[0] | d[1] << 8
+        t.demand_dA = _ZERO - raw if raw <= _RAW_MAX else 0
+        t.mode = d[4]
+    elif message == BCS:
+        t.voltage_dV = _u16(d, 0)
+        t.current_dA = _dA(d, 2)
+        t.cell_high_cV = (d[4] | d[5] << 8) & 0xFFF
+        t.soc_permille = d[6] * 10 if d[6] <= 100 else UNKNOWN
+        t.remaining_min = _u16(d, 7)
+    elif message == BSM:
+        cells = d[5]
+        rest = d[6]
+        t.temp_dC = (d[1] - 50) * 10
+        t.fault = _yes(cells, 0x55) | _yes(rest, 0x05) << 8
+        t.low = cells >> 1 & ~cells & 0x05  # cell voltage and SOC: 10 means too low, not untrusted
+        t.permission = rest >> 4 & 3
+    elif message <= BCP or message >= BCPP:
+        _parameters(message, t, d)
+    elif message == BRO:
+        t.ready = d[0]
+    elif message == BST:
+        t.stop = _yes(d[0], 0x55)
+        t.stop_fault = _yes(d[1], 0x55) << 16 | _yes(d[2], 0x55) << 8 | _yes(d[3], 0x05)
+    elif message == BSD:
+        if d[0] <= 100:
+            t.soc_permille = d[0] * 10
+    else:  # BEM
+        t.error = _yes(d[0], 0x05) << 16 | _yes(d[1], 0x05) << 8 | _yes(d[2], 0x05) | _yes(d[3], 0x01) << 4
 
 
-def bdc(t, d):
-    t.cycles_left = _u16(d, 24)
-
-
-def brm(t, d):
-    t.capacity_dAh = _u16(d, 4)
-    t.rated_dV = _u16(d, 6)
-
-
-def bcp(t, d):
-    t.charge_max_dA = _dA(d, 2)
-    energy = _u16(d, 4)
-    t.energy_Wh = energy * 100 if energy != UNKNOWN else UNKNOWN
-    t.pack_max_dV = _u16(d, 6)
-    soc = d[9] | d[10] << 8
-    t.soc_permille = soc if soc <= 1000 else UNKNOWN
-    t.pack_dV = _u16(d, 11)
-
-
-def bcpp(t, d):
-    current = _dA(d, 0)  # 20 A of discharge is raw 4200: house -200
-    t.discharge_max_dA = -current if current != UNKNOWN and current < 0 else 0
-    t.pack_min_dV = _u16(d, 2)
-    t.cell_min_cV = _u16(d, 4)
-    soc = d[6]
-    # FF: not told. 101 to 254 is nonsense: nothing may be taken then.
-    t.floor_permille = UNKNOWN if soc == 0xFF else min(soc * 10, 1000)
-
-
-def bro(t, d):
-    t.ready = d[0]
-
-
-def bcl(t, d):
-    # The hottest frame: no calls.
-    raw = d[2] | d[3] << 8
-    t.demand_dV = d[0] | d[1] << 8
-    t.demand_dA = _ZERO - raw if raw <= _RAW_MAX else 0
-    t.mode = d[4]
-
-
-def bcs(t, d):
-    t.voltage_dV = _u16(d, 0)
-    t.current_dA = _dA(d, 2)
-    t.cell_high_cV = (d[4] | d[5] << 8) & 0xFFF
-    soc = d[6]
-    t.soc_permille = soc * 10 if soc <= 100 else UNKNOWN
-    t.remaining_min = _u16(d, 7)
-
-
-def bcsp(t, d):
-    t.remaining_min = _u16(d, 0)
-
-
-def bsm(t, d):
-    cells = d[5]
-    rest = d[6]
-    t.temp_dC = (d[1] - 50) * 10
-    t.fault = cells & ~(cells >> 1) & 0x55 | (rest & ~(rest >> 1) & 0x05) << 8
-    t.low = cells >> 1 & ~cells & 0x05  # cell voltage and SOC: 10 means too low, not untrusted
-    t.permission = rest >> 4 & 3
-
-
-def bst(t, d):
-    t.stop = _yes(d[0], 0x55)
-    t.stop_fault = _yes(d[1], 0x55) << 16 | _yes(d[2], 0x55) << 8 | _yes(d[3], 0x05)
-
-
-def bsd(t, d):
-    soc = d[0]
-    if soc <= 100:
-        t.soc_permille = soc * 10
-
-
-def bem(t, d):
-    t.error = _yes(d[0], 0x05) << 16 | _yes(d[1], 0x05) << 8 | _yes(d[2], 0x05) | _yes(d[3], 0x01) << 4
-
-
-def _noted(t, d):
-    # BMT, BSP: acknowledged, not used (BSM has the temperatures). BMV is read packet by packet: see transport.
-    pass
-
-
-DECODE = (bcl, bcs, bsm, bhm, brm, bcp, bro, bst, bsd, bem, bcpp, bcsp, bdc, _noted, _noted, _noted)
+def _parameters(message, t, d):
+    # BMT and BSP are acknowledged and not used (BSM has the temperatures); BMV is read packet by packet: see transport.
+    if message == BHM:
+        t.hello_dV = _u16(d, 0)
+    elif message == BDC:
+        t.cycles_left = _u16(d, 24)
+    elif message == BRM:
+        t.capacity_dAh = _u16(d, 4)
+        t.rated_dV = _u16(d, 6)
+    elif message == BCP:
+        t.charge_max_dA = _dA(d, 2)
+        energy = _u16(d, 4)
+        t.energy_Wh = energy * 100 if energy != UNKNOWN else UNKNOWN
+        t.pack_max_dV = _u16(d, 6)
+        soc = d[9] | d[10] << 8
+        t.soc_permille = soc if soc <= 1000 else UNKNOWN
+        t.pack_dV = _u16(d, 11)
+    elif message == BCPP:
+        current = _dA(d, 0)  # 20 A of discharge is raw 4200: house -200
+        t.discharge_max_dA = -current if current != UNKNOWN and current < 0 else 0
+        t.pack_min_dV = _u16(d, 2)
+        t.cell_min_cV = _u16(d, 4)
+        # FF: not told. 101 to 254 is nonsense: nothing may be taken then.
+        t.floor_permille = UNKNOWN if d[6] == 0xFF else min(d[6] * 10, 1000)
+    elif message == BCSP:
+        t.remaining_min = _u16(d, 0)
 
 
 # --- what the charger sends: into the bytes of a frame that exists ---

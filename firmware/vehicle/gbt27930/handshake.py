@@ -39,6 +39,25 @@ from firmware.vehicle.gbt27930.frames import (
     cml,
 )
 from firmware.vehicle.gbt27930.outbox import CCD, CCS, CDC, CHM, CML, CMLP, CRM, CRO, CTS, O_CCD, O_CML, O_CMLP, O_CRO
+from firmware.vehicle.gbt27930.settings import (
+    BCL_FIRST_ms,
+    BCP_ms,
+    BCPP_ms,
+    BCS_ms,
+    BRM_ms,
+    BRO_ms,
+    BRO_READY_ms,
+    CDC_ms,
+    CRM_ms,
+    CRO_ms,
+    HELLO_BLIND_dV,
+    HELLO_ms,
+    INLET_ms,
+    INLET_permille,
+    LOCK_ms,
+    RETRY_ms,
+    VOLTAGE_MIN_dV,
+)
 from firmware.vehicle.gbt27930.states import (
     ACCEPT,
     CLOSED,
@@ -46,7 +65,6 @@ from firmware.vehicle.gbt27930.states import (
     DISCHARGED,
     ENERGY,
     HELLO,
-    IDENTIFY,
     IDLE,
     INSULATION,
     LOCKING,
@@ -83,7 +101,7 @@ def locking(s, now, reached):
             s.go(PROPOSE, CDC, now)
         else:
             _hello(s, now)
-    elif (now - s.since) & TICKS_MASK >= s.settings.lock_ms:
+    elif s.waited_ms >= LOCK_ms:
         s.faults.set(F_LOCK, 0, now)
         stops.end(s, F_LOCK, 0, now)
 
@@ -94,7 +112,7 @@ def propose(s, now, reached):
         s.v112 = 1
         s.car[C_PROTOCOL] = s.protocol = PROTO_GBT27930_V112
         _hello(s, now)
-    elif (now - s.since) & TICKS_MASK >= s.settings.cdc_ms:
+    elif s.waited_ms >= CDC_ms:
         _hello(s, now)
 
 
@@ -108,14 +126,14 @@ def hello(s, now, reached):
     if not s.lacks(BHM):
         voltage_dV = s.told.hello_dV
         s.car[C_VOLTAGE_MAX_dV] = voltage_dV
-    elif (now - s.since) & TICKS_MASK < s.settings.hello_ms:
+    elif s.waited_ms < HELLO_ms:
         return
     if voltage_dV <= 0:
-        voltage_dV = s.settings.hello_blind_dV
+        voltage_dV = HELLO_BLIND_dV
     want = s.want
     want.mode = INSULATE
     want.voltage_dV = min(voltage_dV, _most_dV(s))
-    want.deadline_ms = s.settings.crm_ms - ((now - s.hello_at) & TICKS_MASK)
+    want.deadline_ms = CRM_ms - ((now - s.hello_at) & TICKS_MASK)
     s.go(INSULATION, CHM, now)
 
 
@@ -129,15 +147,7 @@ def insulation(s, now, reached):
 
 def discharged(s, now, reached):
     if s.is_off(reached):
-        identification(s, now)
-
-
-def identification(s, now):
-    s.fresh()
-    s.seen = 0
-    s.transport.close()
-    s.crm(0)
-    s.go(IDENTIFY, CRM, now)
+        s.identification(now)
 
 
 def identify(s, now, reached):
@@ -145,20 +155,20 @@ def identify(s, now, reached):
         s.crm(READY)
         stops.heard_again(s, now)
         s.go(ACCEPT, CRM, now)
-    elif (now - s.since) & TICKS_MASK >= (s.settings.retry_ms if s.tries else s.settings.brm_ms):
+    elif s.waited_ms >= (RETRY_ms if s.tries else BRM_ms):
         stops.again(s, CEM_BRM, now)
 
 
 def accept(s, now, reached):
     if s.lacks(BCP):
-        if (now - s.since) & TICKS_MASK >= s.settings.bcp_ms:
+        if s.waited_ms >= BCP_ms:
             stops.again(s, CEM_BCP, now)
     elif not s.v112 or not s.lacks(BCPP):
         _parameters(s, now)
     elif not s.waits:
         s.waits = 1
         s.waits_at = now
-    elif (now - s.waits_at) & TICKS_MASK >= s.settings.bcpp_ms:
+    elif (now - s.waits_at) & TICKS_MASK >= BCPP_ms:
         _parameters(s, now)
 
 
@@ -192,11 +202,10 @@ def _parameters(s, now):
 
 
 def configure(s, now, reached):
-    waited_ms = (now - s.since) & TICKS_MASK
     if s.told.ready == READY:
         s.out.frames[O_CRO].data[0] = 0
         s.go(PRECHARGE, CRO, now)
-    elif waited_ms >= (s.settings.bro_ms if s.lacks(BRO) else s.settings.bro_ready_ms):
+    elif s.waited_ms >= (BRO_ms if s.lacks(BRO) else BRO_READY_ms):
         stops.again(s, CEM_BRO, now)
 
 
@@ -209,9 +218,9 @@ def precharge(s, now, reached):
     elif _inlet_fits(s, s.sense[S_INLET_dV], s.told.pack_dV):
         s.judge_weld = 1
         s.want.voltage_dV = s.sense[S_INLET_dV]
-        s.want.deadline_ms = s.settings.cro_ms - ((now - s.since) & TICKS_MASK)
+        s.want.deadline_ms = CRO_ms - (s.waited_ms)
         s.want.mode = MATCH
-    elif (now - s.since) & TICKS_MASK >= s.settings.inlet_ms:
+    elif s.waited_ms >= INLET_ms:
         s.faults.set(F_CAR_VOLTAGE_ABSENT, s.sense[S_INLET_dV] & 0xFFFF, now)
         stops.end(s, F_CAR_VOLTAGE_ABSENT, 0, now)
 
@@ -221,7 +230,7 @@ def _inlet_fits(s, inlet_dV, pack_dV):
     if not _least_dV(s) <= inlet_dV <= _most_dV(s):
         return 0
     far_dV = inlet_dV - pack_dV if inlet_dV > pack_dV else pack_dV - inlet_dV
-    return far_dV * 1000 <= pack_dV * s.settings.inlet_permille
+    return far_dV * 1000 <= pack_dV * INLET_permille
 
 
 def _closed(s, now):
@@ -241,7 +250,6 @@ def _closed(s, now):
 
 
 def closed(s, now, reached):
-    waited_ms = (now - s.since) & TICKS_MASK
     if reached.fault:
         stops.failed(s, reached.fault, now)
     elif not s.lacks(BCL) and not s.lacks(BCS):
@@ -249,9 +257,9 @@ def closed(s, now, reached):
         s.minute_at = s.told_at = now
         energy.begin(s, now)
         s.go(ENERGY, CCS | CCD if s.v112 else CCS, now)
-    elif s.lacks(BCL) and waited_ms >= s.settings.bcl_first_ms:
+    elif s.lacks(BCL) and s.waited_ms >= BCL_FIRST_ms:
         stops.again(s, CEM_BCL, now)
-    elif waited_ms >= s.settings.bcs_ms:
+    elif s.waited_ms >= BCS_ms:
         stops.again(s, CEM_BCS, now)
 
 
@@ -264,5 +272,5 @@ def _most_dV(s):
 
 def _least_dV(s):
     known_dV = s.converter[V_MIN_dV]
-    own_dV = s.settings.voltage_min_dV
+    own_dV = VOLTAGE_MIN_dV
     return known_dV if known_dV > own_dV else own_dV

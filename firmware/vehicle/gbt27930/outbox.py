@@ -6,6 +6,7 @@ from micropython import const
 
 from firmware.contract import Frame
 from firmware.units import TICKS_MASK
+from firmware.vehicle.gbt27930.settings import CCD_LENGTH, CDC_VERSION, CCD_PERIOD_ms, CDC_PERIOD_ms
 
 # Slots in the order in which they leave.
 O_ANSWER = const(0)  # transport: CTS, EoMA, Abort
@@ -47,17 +48,17 @@ class Outbox:
         self.frames = (
             receiver.answer, receiver.refusal,
             Frame(0x101AF456, 4), Frame(0x081FF456, 4), Frame(0x1812F456, settings.ccs_length),
-            Frame(0x1832F456, settings.ccd_length), Frame(0x100AF456, 1), Frame(0x1801F456, 8), Frame(0x1808F456, 8),
-            Frame(0x1831F456, 8), Frame(0x1807F456, 7), Frame(0x1826F456, 3), Frame(0x1828F456, len(settings.cdc)),
+            Frame(0x1832F456, CCD_LENGTH), Frame(0x100AF456, 1), Frame(0x1801F456, 8), Frame(0x1808F456, 8),
+            Frame(0x1831F456, 8), Frame(0x1807F456, 7), Frame(0x1826F456, 3), Frame(0x1828F456, len(CDC_VERSION)),
             Frame(0x181DF456, 8),
         )  # fmt: skip
         # CTS stays FF: "not provided" (facts 1.4). The tick knows no wall time.
         for i in range(3):
             self.frames[O_CHM].data[i] = b"\x01\x01\x00"[i]  # V1.1
-        for i in range(len(settings.cdc)):
-            self.frames[O_CDC].data[i] = settings.cdc[i]
-        self._period = array("H", (0, 0, 10, 250, 50, settings.ccd_period_ms, 250, 250, 250, 250, 500, 250,
-                                   settings.cdc_period_ms, 250))  # fmt: skip
+        for i in range(len(CDC_VERSION)):
+            self.frames[O_CDC].data[i] = CDC_VERSION[i]
+        self._period = array("H", (0, 0, 10, 250, 50, CCD_PERIOD_ms, 250, 250, 250, 250, 500, 250,
+                                   CDC_PERIOD_ms, 250))  # fmt: skip
         self._next = array("i", [0] * _SLOTS)
         self._on = bytearray(_SLOTS)  # slots that are cyclic now
         self._count = 0

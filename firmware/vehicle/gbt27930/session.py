@@ -1,5 +1,5 @@
 # A session by GB/T 27930-2015, the charger's side, with the V1.12 trial as an option. State and steps; what is done in
-# each state stands in handshake.py, energy.py and ending.py, the ways out in stops.py.
+# each state stands in handshake.py, energy.py and stops.py.
 from array import array
 
 from micropython import const
@@ -12,7 +12,20 @@ from firmware.station import (
     C_PROTOCOL,
     C_SESSION,
     C_STOP_REASON,
+    PH_BLEED,
+    PH_CHARGE,
+    PH_CONFIGURE,
+    PH_ENDED,
+    PH_HANDSHAKE,
+    PH_IDENTIFY,
     PH_IDLE,
+    PH_INSULATION,
+    PH_PLUGGED,
+    PH_PRECHARGE,
+    PH_RETRY,
+    PH_STATISTICS,
+    PH_STOPPING,
+    PH_WELD_CHECK,
     PROTO_GBT27930_2015,
     S_LOCKED,
     S_PLUGGED,
@@ -21,10 +34,11 @@ from firmware.station import (
     C_DISCHARGE_dA,
 )
 from firmware.units import TICKS_MASK, UNKNOWN
-from firmware.vehicle.gbt27930 import ending, energy, handshake, stops
-from firmware.vehicle.gbt27930.frames import DECODE, IDS, LENGTHS, MESSAGES, TP_DT, Told, crm
-from firmware.vehicle.gbt27930.outbox import O_CRM, Outbox
-from firmware.vehicle.gbt27930.states import BLEEDING, ENERGY, IDENTIFY, LOCKING, PHASES
+from firmware.vehicle.gbt27930 import energy, handshake, stops
+from firmware.vehicle.gbt27930.frames import IDS, LENGTHS, MESSAGES, TP_DT, Told, crm, decode
+from firmware.vehicle.gbt27930.outbox import CRM, O_CRM, Outbox
+from firmware.vehicle.gbt27930.settings import CHARGER_NUMBER, TP_PACKETS
+from firmware.vehicle.gbt27930.states import BLEEDING, ENERGY, IDENTIFY, LOCKING
 from firmware.vehicle.gbt27930.transport import Receiver
 
 _OLD_ms = const(0x0FFFFFFF)  # an age stays here: it never wraps back to fresh
@@ -33,11 +47,18 @@ _LOUD = const(1 << 7 | 1 << 9)  # BST and BEM: looked at in every state of the c
 _STIRS = const(1 << 0 | 1 << 1 | 1 << 2 | 1 << 7 | 1 << 9 | 1 << 11)  # BCL BCS BSM BST BEM BCSP: wake a running session
 _HALF = const(0x20000000)
 
+# The phase that each state shows to the house.
+_PHASES = bytes(
+    (PH_IDLE, PH_PLUGGED, PH_PLUGGED, PH_HANDSHAKE, PH_HANDSHAKE, PH_INSULATION, PH_INSULATION, PH_IDENTIFY,
+     PH_IDENTIFY, PH_CONFIGURE, PH_PRECHARGE, PH_PRECHARGE, PH_CHARGE, PH_RETRY, PH_STOPPING, PH_STATISTICS,
+     PH_WELD_CHECK, PH_BLEED, PH_BLEED, PH_ENDED)
+)  # fmt: skip
+
 _STEPS = (
     handshake.idle, handshake.plugged, handshake.locking, handshake.propose, handshake.hello, handshake.insulation,
     handshake.discharged, handshake.identify, handshake.accept, handshake.configure, handshake.precharge,
-    handshake.closed, energy.energy, ending.retry, ending.stopping, ending.statistics, ending.weld, ending.bleeding,
-    ending.unlocking, ending.ended,
+    handshake.closed, energy.energy, stops.retry, stops.stopping, stops.statistics, stops.weld, stops.bleeding,
+    stops.unlocking, stops.ended,
 )  # fmt: skip
 
 
@@ -51,7 +72,7 @@ class Session:
         self.sense = station.sense.now
         self.converter = station.converter.now
         self.told = Told()
-        self.transport = Receiver(settings.tp_packets)
+        self.transport = Receiver(TP_PACKETS)
         self.out = Outbox(self.transport, settings)
         self.poll = self.out.poll  # control asks the outbox itself: a call less for each frame
         self.sent = self.out.sent
@@ -60,6 +81,7 @@ class Session:
         self._heard_at = 0
         self.state = 0
         self.since = 0  # when this state began
+        self.waited_ms = 0  # in it, for its step
         self.stop = 0  # as asked of this tick
         self.asked = NEITHER
         self.begin = 0  # a person asked to start
@@ -96,7 +118,7 @@ class Session:
 
     def fresh(self):
         # A new identification.
-        self.told.identify()
+        self.told.__init__(self.told.hello_dV, self.told.cycles_left)
         self.transport.cell_low_cV = UNKNOWN
         self.offered = 0
         self.direction = CHARGE  # what the car was told (CCD)
@@ -118,12 +140,12 @@ class Session:
         if message < 0 or len(data) < LENGTHS[message]:
             return
         if message < MESSAGES:
-            DECODE[message](self.told, data)
+            decode(message, self.told, data)
         elif message == TP_DT:
             message = self.transport.packet(data, now)
             if message < 0:
                 return
-            DECODE[message](self.told, self.transport.data)
+            decode(message, self.told, self.transport.data)
         else:
             if LOCKING <= self.state <= BLEEDING:
                 self.transport.control(data, now)
@@ -170,6 +192,7 @@ class Session:
                     stops.loud(self, now)
                 elif self.sense[S_LOCKED] == 0:
                     stops.unlocked(self, now)
+        self.waited_ms = (now - self.since) & TICKS_MASK
         _STEPS[self.state](self, now, reached)
         if self.heard:
             self._age(now)
@@ -185,10 +208,17 @@ class Session:
         self.state = state
         self.since = now
         self.out.only(mask, now)
-        self.car[C_PHASE] = PHASES[state]
+        self.car[C_PHASE] = _PHASES[state]
+
+    def identification(self, now):
+        self.fresh()
+        self.seen = 0
+        self.transport.close()
+        self.crm(0)
+        self.go(IDENTIFY, CRM, now)
 
     def crm(self, result):
-        crm(self.out.frames[O_CRM].data, result, self.settings.charger_number)
+        crm(self.out.frames[O_CRM].data, result, CHARGER_NUMBER)
 
     def lacks(self, message):
         return not self.seen >> message & 1

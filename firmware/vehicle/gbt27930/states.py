@@ -1,22 +1,5 @@
-# The charger's states (facts 1.6), in the order of a session, and the phase that each shows to the house.
+# The charger's states (facts 1.6), in the order of a session.
 from micropython import const
-
-from firmware.station import (
-    PH_BLEED,
-    PH_CHARGE,
-    PH_CONFIGURE,
-    PH_ENDED,
-    PH_HANDSHAKE,
-    PH_IDENTIFY,
-    PH_IDLE,
-    PH_INSULATION,
-    PH_PLUGGED,
-    PH_PRECHARGE,
-    PH_RETRY,
-    PH_STATISTICS,
-    PH_STOPPING,
-    PH_WELD_CHECK,
-)
 
 IDLE = const(0)
 PLUGGED = const(1)  # nothing on yet
@@ -38,9 +21,3 @@ WELD = const(16)
 BLEEDING = const(17)
 UNLOCKING = const(18)
 ENDED = const(19)
-
-PHASES = bytes(
-    (PH_IDLE, PH_PLUGGED, PH_PLUGGED, PH_HANDSHAKE, PH_HANDSHAKE, PH_INSULATION, PH_INSULATION, PH_IDENTIFY,
-     PH_IDENTIFY, PH_CONFIGURE, PH_PRECHARGE, PH_PRECHARGE, PH_CHARGE, PH_RETRY, PH_STOPPING, PH_STATISTICS,
-     PH_WELD_CHECK, PH_BLEED, PH_BLEED, PH_ENDED)
-)  # fmt: skip

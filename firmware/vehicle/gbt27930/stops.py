@@ -1,7 +1,9 @@
-# The ways out of a session, and the way back from a time-out. Each takes the current away in the same tick.
+# The ways out of a session, each of which takes the current away in the same tick; the way back from a time-out; the
+# states from the stop to the pulled plug (facts 1.5, 1.6).
 from micropython import const
 
 from firmware.contract import NEITHER, OFF
+from firmware.contract import WELD as JUDGE
 from firmware.faults import (
     EMERGENCY,
     F_CAR_ERROR_FRAME,
@@ -25,10 +27,46 @@ from firmware.faults import (
     STOP,
     severity,
 )
-from firmware.station import C_PAUSED, C_STOP_REASON, C_CHARGE_dA, C_DISCHARGE_dA
-from firmware.vehicle.gbt27930.frames import BEM, BSD, BST, CEM_BCL, CST_CAR, CST_FAULT, CST_MANUAL, cem, cst
-from firmware.vehicle.gbt27930.outbox import CEM, CST, O_CEM, O_CST
-from firmware.vehicle.gbt27930.states import BLEEDING, ENERGY, IDENTIFY, RETRY, STOPPING, WELD
+from firmware.station import C_PAUSED, C_PHASE, C_STOP_REASON, PH_FAULT, S_PLUGGED, C_CHARGE_dA, C_DISCHARGE_dA
+from firmware.vehicle.gbt27930.frames import (
+    BEM,
+    BSD,
+    BST,
+    CEM_BCL,
+    CEM_BSD,
+    CEM_BST,
+    CST_CAR,
+    CST_FAULT,
+    CST_MANUAL,
+    cem,
+    csd,
+    cst,
+)
+from firmware.vehicle.gbt27930.outbox import CEM, CSD, CST, O_CEM, O_CSD, O_CST
+from firmware.vehicle.gbt27930.settings import (
+    CHARGER_NUMBER,
+    TRIES,
+    AUX_OFF_ms,
+    BSD_ms,
+    BST_ms,
+    CEM_ms,
+    CSD_ms,
+    STOP_dA_s,
+    WELD_ms,
+)
+from firmware.vehicle.gbt27930.states import (
+    BLEEDING,
+    ENDED,
+    ENERGY,
+    IDENTIFY,
+    IDLE,
+    PLUGGED,
+    RETRY,
+    STATISTICS,
+    STOPPING,
+    UNLOCKING,
+    WELD,
+)
 
 _URGENT = const(2)
 _CONNECTOR = const(0x04)  # CST.2
@@ -38,6 +76,13 @@ _ESTOP = const(0x01)  # CST.3
 _OTHER = const(0x04)
 _CURRENT = const(0x01)  # CST.4
 _VOLTAGE = const(0x04)
+# What has bits of its own in CST.2, CST.3 and CST.4; all else is "other".
+_CAUSES = bytes(
+    (F_CC1_LOST, _CONNECTOR, 0, 0,  F_LOCK, _CONNECTOR, 0, 0,  F_TEMPERATURE, _TOO_HOT, 0, 0,  F_ESTOP, 0, _ESTOP, 0,
+     F_CAR_INCOMPATIBLE, _UNDELIVERABLE, 0, _VOLTAGE,  F_OVER_VOLTAGE, 0, 0, _VOLTAGE,
+     F_UNDER_VOLTAGE, 0, 0, _VOLTAGE,  F_VOLTAGE_DISAGREES, 0, 0, _VOLTAGE,  F_CAR_VOLTAGE_ABSENT, 0, 0, _VOLTAGE,
+     F_OVER_CURRENT, 0, 0, _CURRENT,  F_CURRENT_DISAGREES, 0, 0, _CURRENT,  F_DIRECTION, 0, 0, _CURRENT)
+)  # fmt: skip
 
 
 def asked(s, now, stop):
@@ -149,7 +194,7 @@ def _cut(s, code, urgent):
     want.mode = OFF
     want.direction = NEITHER
     want.charge_dA = want.discharge_dA = 0
-    want.stop_dA_s = s.settings.stop_dA_s
+    want.stop_dA_s = STOP_dA_s
     if urgent:
         want.emergency = 1  # and stays until the stage is open and bled
     want.deadline_ms = 0
@@ -158,23 +203,104 @@ def _cut(s, code, urgent):
 
 
 def _reasons(d, code, by_car, stop):
-    # CST (facts 1.4). What has no bit of its own is "other".
+    # CST (facts 1.4).
     if by_car:
         return cst(d, CST_CAR, 0, 0, 0)
-    if not code:
-        return cst(d, CST_FAULT if stop == _URGENT else CST_MANUAL, 0,
-                          _OTHER if stop == _URGENT else 0, 0)  # fmt: skip
-    if code == F_CC1_LOST or code == F_LOCK:
-        cst(d, CST_FAULT, _CONNECTOR, 0, 0)
-    elif code == F_TEMPERATURE:
-        cst(d, CST_FAULT, _TOO_HOT, 0, 0)
-    elif code == F_ESTOP:
-        cst(d, CST_FAULT, 0, _ESTOP, 0)
-    elif code == F_CAR_INCOMPATIBLE:
-        cst(d, CST_FAULT, _UNDELIVERABLE, 0, _VOLTAGE)
-    elif code in (F_OVER_VOLTAGE, F_UNDER_VOLTAGE, F_VOLTAGE_DISAGREES, F_CAR_VOLTAGE_ABSENT):
-        cst(d, CST_FAULT, 0, 0, _VOLTAGE)
-    elif code in (F_OVER_CURRENT, F_CURRENT_DISAGREES, F_DIRECTION):
-        cst(d, CST_FAULT, 0, 0, _CURRENT)
+    if not code and stop != _URGENT:
+        return cst(d, CST_MANUAL, 0, 0, 0)
+    cst(d, CST_FAULT, 0, _OTHER, 0)
+    for at in range(0, len(_CAUSES), 4):
+        if _CAUSES[at] == code:
+            cst(d, CST_FAULT, _CAUSES[at + 1], _CAUSES[at + 2], _CAUSES[at + 3])
+
+
+
+# --- from the stop to the pulled plug. Auxiliary power and lock go only when the stage is open and bled ---
+def retry(s, now, reached):
+    if s.waited_ms < CEM_ms or not s.is_off(reached):
+        return
+    s.want.emergency = 0
+    if s.tries > TRIES:
+        given_up(s, now)
     else:
-        cst(d, CST_FAULT, 0, _OTHER, 0)
+        s.identification(now)
+
+
+def stopping(s, now, reached):
+    if s.away:
+        if s.is_off(reached) and s.waited_ms >= 50:  # CST a few times, in case the bus is still there
+            s.go(BLEEDING, 0, now)
+    elif not s.lacks(BSD):
+        csd(s.out.frames[O_CSD].data, s.minutes, s.charged_Wh // 100, CHARGER_NUMBER)
+        s.go(STATISTICS, CSD, now)
+    elif s.lacks(BST):
+        if s.waited_ms >= BST_ms:
+            _unanswered(s, CEM_BST, now)
+    elif s.waited_ms >= BSD_ms:
+        _unanswered(s, CEM_BSD, now)
+
+
+def _unanswered(s, missing, now):
+    # Not retried: the session is over in any case.
+    cem(s.out.frames[O_CEM].data, missing)
+    s.go(BLEEDING, CEM, now)
+
+
+def statistics(s, now, reached):
+    if s.waited_ms >= CSD_ms and s.is_off(reached):
+        _weld_or_bleed(s, now)
+
+
+def _weld_or_bleed(s, now):
+    # With a fault that cuts at once nothing is tried any more; the next insulation test finds a welded contactor too.
+    if s.judge_weld and not s.away and s.stop < 2:
+        s.judge_weld = 0
+        s.want.emergency = 0
+        s.want.deadline_ms = WELD_ms
+        s.want.mode = JUDGE
+        s.go(WELD, s.out.mask, now)
+    else:
+        s.judge_weld = 0
+        s.go(BLEEDING, s.out.mask, now)
+
+
+def weld(s, now, reached):
+    late = s.waited_ms >= WELD_ms + CSD_ms
+    if not reached.fault and not late and not (reached.mode == JUDGE and reached.done):
+        return
+    if reached.fault:
+        s.faults.set(reached.fault, 0, now)
+        s.reason = s.car[C_STOP_REASON] = reached.fault
+    s.want.mode = OFF
+    s.go(BLEEDING, s.out.mask, now)
+
+
+def bleeding(s, now, reached):
+    if not s.is_off(reached):
+        return
+    if s.out.mask & CEM and s.waited_ms < CEM_ms:
+        return
+    s.want.emergency = 0
+    if s.judge_weld:
+        return _weld_or_bleed(s, now)
+    s.want.aux = 0
+    s.transport.close()
+    s.go(UNLOCKING, 0, now)
+
+
+def unlocking(s, now, reached):
+    if s.waited_ms >= AUX_OFF_ms and s.is_off(reached):
+        s.want.lock = 0
+        s.go(ENDED, 0, now)
+        if s.reason and severity[s.reason] >= STOP:
+            s.car[C_PHASE] = PH_FAULT
+
+
+def ended(s, now, reached):
+    if not s.sense[S_PLUGGED]:
+        s.forget()
+        s.go(IDLE, 0, now)
+    elif s.begin and not s.stop:
+        s.forget()
+        s.car[C_STOP_REASON] = 0
+        s.go(PLUGGED, 0, now)
