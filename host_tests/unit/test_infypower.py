@@ -291,3 +291,12 @@ def test_another_mode_in_the_order_while_on_goes_off_first():
     assert steps[0] == (SWITCH, 0xA1) and (MODE, 0xA1) in steps
     assert steps.index((MODE, 0xA1)) < steps.index((SWITCH, 0xA0))
     assert not rig.faults.worst
+
+
+def test_after_a_discharge_only_off_and_zero_are_repeated():
+    rig = Rig().ready().start(DISCHARGE, 100)
+    rig.order.on = rig.order.current_dA = 0
+    rig.wire.until(lambda: rig[V_ON] == 0)
+    mark = rig.mark()
+    rig.tick(200)
+    assert set(rig.writes(mark)) == {(SWITCH, 0xA1), (CURRENT, 0)}

@@ -210,3 +210,15 @@ def test_a_broken_cc1_is_no_plug_but_an_old_sample_pulls_none():
     rig = plugged()
     rig.tick(50, fresh=False)
     assert rig[S_PLUGGED] == 1
+
+
+def test_spikes_of_a_temperature_far_apart_do_not_add_up():
+    rig = Rig()
+    rig.tick(20)
+    for _ in range(10):
+        rig.inputs[IN_TEMP1] = 4095
+        while rig[S_TEMP1_dC] != UNKNOWN:
+            rig.tick()
+        rig.inputs[IN_TEMP1] = 750
+        rig.tick(15)
+        assert rig[S_TEMP1_dC] == 250 and not rig.faults.has(F_SENSOR)

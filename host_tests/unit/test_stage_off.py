@@ -201,3 +201,13 @@ def test_an_inlet_that_keeps_the_batterys_voltage_is_the_cars_contactor():
     rig.until(lambda: reached(rig).done, 3000)
     rig.tick(2)
     assert reached(rig).fault == 0
+
+
+def test_a_contact_that_sticks_in_an_emergency_is_told_too():
+    rig = Power().to_run()
+    rig.faulty.add("contact sticks")
+    rig.want.mode, rig.want.emergency = OFF, 1
+    ticks = rig.until(lambda: rig.faults.has(F_CONTACTOR_FEEDBACK), 100)
+    assert 29 <= ticks <= 32
+    rig.tick()
+    assert not rig.stage.order.now  # nothing more to hurry: zero and OFF go on in their turn
