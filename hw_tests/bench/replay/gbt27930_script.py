@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from hw_tests.bench.frame import Frame
-from hw_tests.bench.gbt27930.messages import CAR_CM_ID, CAR_DT_ID, BY_ID
+from hw_tests.bench.gbt27930.messages import BY_ID, CAR_CM_ID, CAR_DT_ID
 from hw_tests.bench.gbt27930.transport import ABORT, CTS, EOMA, RTS
 from hw_tests.bench.replay.entry import ReplayError
 from hw_tests.bench.replay.protocol import CHARGER, VEHICLE, Told
@@ -17,6 +16,7 @@ TIMEOUTS_s = {
 }  # fmt: skip
 _OPENS = ("BST", "BSD", "BEM")
 _LEAST_V = 50.0  # a pack below this is none
+_GRACE_ms = 1000  # for a fault that the car's own words explain
 _FLOW_W = 50.0  # less is nothing, or no change
 _SOME_W = 1000.0  # wanted where the recording shows a direction and no current
 EFFICIENCY = 0.95  # of the bench's plant
@@ -58,6 +58,12 @@ class GbtFlow:
             self._answers[pgn] = told.raw[0], 255
             self._acknowledged = True
 
+    def cycle(self, now_ms: int) -> None:
+        """Nothing of its own."""
+
+    def act(self, what: str) -> None:
+        """Nothing of its own."""
+
     def may(self, step: Step, now_ms: int) -> str:
         """A packet waits for its CTS, the next transfer for the acknowledgement of the one before."""
         frame = step.frame
@@ -97,7 +103,8 @@ def script_of(tolds: list[Told]) -> Script:
         raise ReplayError("the log has no frame of a car: there is nothing to play at the station.")
     if not any(word.text in ("CHM", "CRM=00") for word in words):
         raise ReplayError("the log begins in mid-session, without CHM or CRM: the station cannot be brought there.")
-    script = Script(steps, words, word_of, GbtFlow, TIMEOUTS_s, _periods(steps), ("CST", "CEM"), ("CTS", "CRO=00", "CSDP"))
+    own = ("CTS", "CRO=00", "CSDP")
+    script = Script(steps, words, word_of, GbtFlow, TIMEOUTS_s, _periods(steps), ("CST", "CEM"), own)
     _infer(script, tolds)
     _stop(script, tolds)
     return script
@@ -187,4 +194,7 @@ def _stop(script: Script, tolds: list[Told]) -> None:
     if stop is not None and stop.name == "CST":
         reasons = [name for name, value in stop.signals.items() if value == 1]
         script.stop_s = stop.t_s
-        script.inferred["stop button"] = f"pressed at {stop.t_s:.1f} s, since the recorded CST says {', '.join(reasons)}"
+        why = f"since the recorded CST says {', '.join(reasons)}"
+        script.stop_grace_ms = 0 if "manual_stop" in reasons else _GRACE_ms
+        grace = f", if the firmware does not stop by itself in {_GRACE_ms} ms" if script.stop_grace_ms else ""
+        script.inferred["stop button"] = f"pressed at {stop.t_s:.1f} s, {why}{grace}"

@@ -19,6 +19,7 @@ _HELD_s = 1.0  # a difference of measurements lasts so long before it is told
 _READY = 0xAA
 _SILENT_s = 1.0
 _RUNNING = ("charge", "discharge", "pause")
+_ENDING = ("stopping", "statistics", "error")
 
 
 class GbtStory(Story):
@@ -60,29 +61,46 @@ class GbtStory(Story):
 
     # --- phases ---
     def _move(self, name: str, told: Told) -> None:
-        signals = told.signals
-        if name in ("CHM", "CDC") and self.phase in ("", "error", "statistics", "stopping"):
-            self._again("handshake")
-        elif name == "CRM" and signals["result"] != _READY and self.phase in ("", "handshake", "error"):
-            self._again("identify") if self.phase != "handshake" else self._enter("identify")
-        elif name in ("CML", "CTS") and self.phase == "identify":
+        phase = self.phase
+        if name in ("CHM", "CDC", "CRM"):
+            self._begin(name, told)
+        elif name in ("CML", "CTS") and phase == "identify":
             self._enter("configure")
-        elif name == "CRO" and self.phase == "configure":
+        elif name == "CRO" and phase == "configure":
             self._enter("precharge")
-        elif name in ("BCL", "BCLP", "CCS") and self.phase not in (*_RUNNING, "stopping", "statistics", "error"):
+        elif name in ("BCL", "BCLP", "CCS") and phase not in (*_RUNNING, *_ENDING):
             self._enter("charge")
-        elif name in ("CST", "BST") and self.phase not in ("stopping", "statistics", "error"):
+        elif name in ("CST", "BST") and phase not in _ENDING:
             self._stop(name, told)
-        elif name in ("BSD", "CSD") and self.phase in ("stopping", *_RUNNING):
+        elif name in ("BSD", "CSD") and phase in ("stopping", *_RUNNING):
             self._enter("statistics")
-        elif name in ("BEM", "CEM") and self.phase != "error":
+        elif name in ("BEM", "CEM") and phase != "error":
             self._error(name, told)
         if name == "CCS" and self.phase in _RUNNING:
-            permission = signals.get("permission", 1)
-            paused = "pause" if "allowed" in self._since else self.phase
-            self._enter({0: paused, 2: "discharge"}.get(permission, "charge"))
-            if permission:
-                self._since["allowed"] = told.t_s
+            self._direct(told.signals.get("permission", 1), told.t_s)
+
+    def _begin(self, name: str, told: Told) -> None:
+        """What begins a handshake or an identification, whatever was before."""
+        if name == "CRM":
+            if told.signals["result"] != _READY and self.phase in ("", "error"):
+                self._again("identify")
+            elif told.signals["result"] != _READY and self.phase == "handshake":
+                self._enter("identify")
+            return
+        if self.phase == "handshake":
+            return
+        if self.phase not in ("", *_ENDING):
+            if self.now_s - self.since_s <= 0.5:
+                return  # its last ones cross the first of the next phase
+            self._end(CHARGER, "restart", f"{name} in the phase {self.phase}: the charger began anew")
+        self._again("handshake")
+
+    def _direct(self, permission: int, t_s: float) -> None:
+        """CCS 7.1-2: pause, charge, discharge. Before it was ever allowed it is no pause."""
+        paused = "pause" if "allowed" in self._since else self.phase
+        self._enter({0: paused, 2: "discharge"}.get(permission, "charge"))
+        if permission:
+            self._since["allowed"] = t_s
 
     def _enter(self, phase: str) -> None:
         if phase != self.phase:

@@ -4,6 +4,8 @@ A clock counts recorded time. It stops where the recorded car had heard a word t
 jumps ahead when the firmware is the quicker one. While it stands, the car repeats its cyclic frames as a real one does.
 """
 
+import traceback
+from pathlib import Path
 from typing import Any
 
 from hw_tests.bench.frame import Frame
@@ -13,6 +15,8 @@ from hw_tests.bench.replay.script import Flow, Script, Step, Word
 CYCLE_s = 0.01
 _MOST = 3  # frames a cycle: a bus of 250 kbit/s has room for no more beside the charger's
 _EARLY_s = 1.0  # an ending so much before the recorded one is another ending
+_ASLEEP_ms, _LAST_WORD_ms = 500, 10_000  # without supply: the car's last frames, and the charger's last words
+_AHEAD = 400  # frames that are looked through for what a quicker firmware must wait for
 _ALIVE_s = 1.0  # cyclic frames of this last time are repeated while waiting
 
 
@@ -43,12 +47,14 @@ class Player:
         self._heard_ms: dict[str, int] = {}  # word: when the firmware last said it
         self._met_ms = -1
         self._hold_ms: int | None = None
-        self._hold_for = ""
+        self.held_for = ""  # the word that the car waits for now
         self._sent: dict[int, tuple[float, Frame]] = {}  # id: recorded s, frame
         self._sent_ms: dict[int, int] = {}
         self._everything: set[Frame] = set()
         self.awake_ms: int | None = None
-        self.awake = lambda: vehicle.aux_V > 8.0
+        self._asleep_ms: int | None = None
+        self.cut_off = 0  # frames of a car that the firmware had no more need of
+        self._actions = list(script.actions)
 
     @property
     def finished(self) -> bool:
@@ -90,13 +96,21 @@ class Player:
         later = [each for each in self._marks[self._mark :] if each.text in self.script.endings]
         if self._at >= len(self._steps) or (later and later[0].t_s - self.rec_s <= _EARLY_s):
             return
-        then = f"the recorded charger says {later[0].text} at {later[0].t_s:.1f} s" if later else "the recorded one goes on"
+        then = "the recorded charger goes on"
+        if later:
+            then = f"the recorded charger says {later[0].text} at {later[0].t_s:.1f} s"
         why = {key: value for key, value in told.signals.items() if value == 1}
         self._part(now_ms, f"the firmware says {text} ({', '.join(why) or told.raw.hex(' ')}); {then}")
 
     def _part(self, now_ms: int, reason: str) -> None:
         if self.parted is None:
             self.parted = {"t_s": now_ms / 1000, "recorded_s": round(self.rec_s, 3), "reason": reason}
+
+    def crash(self, now_ms: int, error: Exception) -> None:
+        """The firmware's tick raised."""
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(place.filename).name}:{place.lineno}"
+        self._part(now_ms, f"the firmware's tick raised {error!r} in {where}")
 
     def _meet(self, now_ms: int) -> None:
         """Go past every word that was said."""
@@ -105,7 +119,7 @@ class Player:
             heard_ms = self._heard_ms.get(mark.text)
             if heard_ms is None or heard_ms < self._met_ms:
                 return
-            if mark.t_s - self.rec_s > _EARLY_s and self._needed(mark):
+            if self._asleep_ms is None and mark.t_s - self.rec_s > _EARLY_s and self._needed(mark):
                 return  # what the car must say before comes first, at its own pace
             self._met_ms = heard_ms
             self._mark += 1
@@ -116,10 +130,12 @@ class Player:
 
     def _needed(self, mark: Word) -> bool:
         """Something that the car has not said yet stands before this word."""
-        return any(step.order < mark.order and not self._surplus(step) for step in self._steps[self._at : self._at + 400])
+        ahead = self._steps[self._at : self._at + _AHEAD]
+        return any(step.order < mark.order and not self._surplus(step) for step in ahead)
 
     def _surplus(self, step: Step) -> bool:
-        return step.frame in self._everything or (step.frame.id in self.script.periods_ms and step.frame.id in self._sent)
+        can_id = step.frame.id
+        return step.frame in self._everything or (can_id in self.script.periods_ms and can_id in self._sent)
 
     def _hurry(self, mark: Word) -> None:
         """The firmware was quicker than the recorded charger: what the car only repeated meanwhile is left out."""
@@ -131,8 +147,11 @@ class Player:
     # --- what the car says ---
     def step(self, now_ms: int) -> list[Frame]:
         """What is due now. The world calls it once a tick of 10 ms."""
-        if self.parted is not None or not self.awake():
+        if self.parted is not None or not self._awake(now_ms):
             return []
+        self._flow.cycle(now_ms)
+        while self._actions and self.rec_s >= self._actions[0][0]:
+            self._flow.act(self._actions.pop(0)[1])
         if self.awake_ms is None:
             self.awake_ms = now_ms
         self._meet(now_ms)
@@ -158,6 +177,24 @@ class Player:
             self.tolds += [told for told in self._reader.feed(now_ms / 1000, frame, 0) if told.side == VEHICLE]
         return out
 
+    def _awake(self, now_ms: int) -> bool:
+        """The station supplies the car. Once it does so no more, the session is over, in time or not."""
+        if self.script.awake(self._vehicle):
+            self._asleep_ms = None
+            return True
+        if self.awake_ms is None or self.finished:
+            return False
+        if self._asleep_ms is None:
+            self._asleep_ms = now_ms
+        self._meet(now_ms)  # a charger's last words may come after it
+        over = self._mark >= len(self._marks)
+        if now_ms - self._asleep_ms > (_ASLEEP_ms if over else _LAST_WORD_ms):
+            if not over:
+                self._part(now_ms, f"the firmware switched the car off before {self._marks[self._mark].text}")
+            self.cut_off += len(self._steps) - self._at
+            self._steps = self._steps[: self._at]
+        return False
+
     def _advance(self) -> None:
         """Recorded time goes on, but not past a word that is waited for."""
         self.rec_s += CYCLE_s
@@ -177,8 +214,8 @@ class Player:
         self._everything.add(step.frame)
 
     def _hold(self, waits_for: str, out: list[Frame], now_ms: int) -> None:
-        if self._hold_ms is None or self._hold_for != waits_for:
-            self._hold_ms, self._hold_for = now_ms, waits_for
+        if self._hold_ms is None or self.held_for != waits_for:
+            self._hold_ms, self.held_for = now_ms, waits_for
         limit_s, clause = self.script.timeouts_s.get(waits_for, self.script.timeouts_s[""])
         if now_ms - self._hold_ms > limit_s * 1000:
             if self._at >= len(self._steps):
@@ -194,12 +231,17 @@ class Player:
                 self.repeated += 1
                 out.append(frame)
 
+    def held_ms(self, now_ms: int) -> int:
+        """For how long."""
+        return 0 if self._hold_ms is None else now_ms - self._hold_ms
+
     def _release(self, now_ms: int) -> None:
         if self._hold_ms is not None:
             waited_ms = now_ms - self._hold_ms
             if waited_ms >= 100:
-                self.waits.append({"for": self._hold_for, "s": waited_ms / 1000, "recorded_s": round(self.rec_s, 3)})
+                self.waits.append({"for": self.held_for, "s": waited_ms / 1000, "recorded_s": round(self.rec_s, 3)})
             self._hold_ms = None
+            self.held_for = ""
 
     def facts(self) -> dict[str, Any]:
         """As every emulated car."""

@@ -80,9 +80,10 @@ class Counts:
 
 def known() -> dict[str, Dialect]:
     """The protocols by name."""
+    from hw_tests.bench.replay.chademo import Chademo
     from hw_tests.bench.replay.gbt27930 import Gbt27930
 
-    return {each.name: each for each in (Gbt27930(),)}
+    return {each.name: each for each in (Gbt27930(), Chademo())}
 
 
 _ENOUGH = 40  # frames of one protocol, and ten times those of any other

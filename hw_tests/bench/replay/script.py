@@ -43,6 +43,12 @@ class Flow(Protocol):
     def sent(self, step: Step, now_ms: int) -> bool:
         """It was sent. True: wait a tick, its answer comes first."""
 
+    def cycle(self, now_ms: int) -> None:
+        """Once a tick."""
+
+    def act(self, what: str) -> None:
+        """One of the script's actions is due."""
+
 
 @dataclass
 class Script:
@@ -61,7 +67,10 @@ class Script:
     station: dict[str, Any] = field(default_factory=dict)
     inferred: dict[str, str] = field(default_factory=dict)  # what no bus shows: what was taken for it
     wishes: list[tuple[float, int]] = field(default_factory=list)  # recorded s, W at the meter
-    stop_s: float | None = None  # the recorded charger was stopped by hand: recorded s
+    actions: list[tuple[float, str]] = field(default_factory=list)  # recorded s, what the car does by itself
+    awake: Callable[[Any], bool] = lambda vehicle: vehicle.aux_V > 8.0
+    stop_s: float | None = None  # the recorded charger stopped first: recorded s
+    stop_grace_ms: int = 0  # so long may the firmware find the reason itself, before the stop button is pressed
 
 
 def words_of(tolds: list[Told], word_of: Callable[[Told], tuple[str, bool] | None]) -> list[Word]:

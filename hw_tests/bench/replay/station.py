@@ -8,7 +8,6 @@ listed as inferred.
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from hw_tests.bench.replay.entry import ReplayError
 from hw_tests.bench.replay.player import Player
@@ -22,6 +21,7 @@ _GRACE_s = 120.0  # the firmware's own times: insulation test, precharge, retrie
 _TAIL_s = 2.0  # after the last frame
 _LEASE_ms = 80_000_000
 _SILENT_s = 0.5
+_UNSEEN = ("insulation",)  # a charger may tell the voltage of its test to the car or keep it to itself
 
 
 @dataclass
@@ -45,8 +45,9 @@ class Result:
     @property
     def phases(self) -> tuple[list[str], list[str]]:
         """Recorded and replayed; the second as far as the first goes."""
-        recorded = [phase.name for phase in self.recorded.phases]
-        return recorded, [phase.name for phase in self.replayed.phases][: len(recorded)]
+        recorded = [phase.name for phase in self.recorded.phases if phase.name not in _UNSEEN]
+        replayed = [phase.name for phase in self.replayed.phases if phase.name not in _UNSEEN]
+        return recorded, replayed[: len(recorded)]
 
 
 def _fault_names() -> dict[int, str]:
@@ -79,10 +80,10 @@ class _Stage:
         while self._wishes and player.rec_s >= self._wishes[0][0]:
             watt = self._wishes.pop(0)[1]
             world.fw.wishes.post_power(0, 1, watt, world.ticks_ms(), _LEASE_ms)
-        stop_s = self._script.stop_s
-        if stop_s is not None and not self._stopped and player.rec_s >= stop_s - 0.05:
-            self._stopped = True
-            world.around.rig.pins.press()
+        if self._script.stop_s is not None and not self._stopped and player.held_for in self._script.endings:
+            if player.held_ms(world.now_ms) >= self._script.stop_grace_ms:
+                self._stopped = True
+                world.around.rig.pins.press()
         world.tick()
         self.current_most_A = max(self.current_most_A, abs(world.around.rig.plant.current_A))
         while world.fw.station.events.get(self._event):
@@ -105,7 +106,10 @@ def play(tolds: list[Told], dialect: Dialect, out: Show | None = None) -> Result
     limit = round((length_s * 1.5 + _GRACE_s) * 100)
     left = round(_TAIL_s * 100)
     for _ in (out or Show()).watched(range(limit), limit, "station") if out else range(limit):
-        stage.tick()
+        try:
+            stage.tick()
+        except Exception as error:  # the firmware's tick, and nothing is worse: it is told, with where it stood
+            player.crash(world.now_ms, error)
         if player.finished or player.parted is not None:
             left -= 1
             if left <= 0:
@@ -201,8 +205,10 @@ def show(stream: Iterable[Told], dialect: Dialect, counts: Counts, out: Show) ->
     out.line({"kind": "phases", "recorded": recorded, "firmware": replayed, "same": recorded == replayed})
     if result.parts is not None:
         out.line({"kind": "parts", **result.parts})
+    player = result.player
+    played = len(result.script.steps) - player.dropped - player.cut_off
     out.line({"kind": "summary", "followed": result.followed, "same_phases": recorded == replayed,
-              "frames_played": len(result.script.steps) - result.player.dropped, "repeats_left_out": result.player.dropped,
-              "repeated_while_waiting": result.player.repeated, "current_most_A": round(result.current_most_A, 1),
+              "frames_played": played, "repeats_left_out": player.dropped, "cut_off": player.cut_off,
+              "repeated_while_waiting": player.repeated, "current_most_A": round(result.current_most_A, 1),
               "virtual_s": round(result.virtual_s, 2)})  # fmt: skip
     return 0 if result.followed else 1
