@@ -17,8 +17,7 @@ from firmware.units import TICKS_MASK, UNKNOWN, AGE_MAX_ms
 
 _NAMES = ("link", "inlet", "current", "cc1", "temp1", "temp2")  # in the order of signals.IN_
 _ANALOG = const(6)
-# What may be 60 ms old takes turns: temperatures, E-stop's neighbours. Slot S_x of the record is input IN_x plus one.
-_SLOW = const(6)
+# The others take turns and are up to 70 ms old. Slot S_x of the record is input IN_x plus one.
 _SPOILED = const(3)  # broken samples in a row: one may be a spike, 30 ms of them are a broken sensor
 _STALE_ms = const(200)  # the gate stops sooner; this keeps an old number from being read as a fact
 # GB/T 18487.1-2015 Annex B, facts 1.5: 4 V at detection point 1 means inserted and latched.
