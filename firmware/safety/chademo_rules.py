@@ -35,6 +35,7 @@ _BEFORE_TOLD_dA = const(100)  # facts 2.5: a V2H car lets present values differ 
 _EMPTY_dV = const(200)  # inlet when d2 closes: below 20 V
 _OPEN_dA = const(50)
 _CLOSED_dV = const(500)  # 0.9 has no flag for its contactors
+_STUCK_ms = const(1000)
 _D1_ms = const(500)  # d1 stays so long after d2
 _FULL_permille = const(1000)
 
@@ -58,7 +59,7 @@ class Rules:
         self.current_dA = 0
         self.soc_step_permille = 10
         self._d1 = self._d2 = 0
-        self._d2_at = 0
+        self._d2_at = self._waits = self._waits_at = 0
         self.replugged()
 
     def replugged(self):
@@ -143,7 +144,7 @@ class Rules:
             self._told = 1
         elif self._told > 0:
             self._told = 0
-        self._readied(1 if status & _CHARGING and not self._stop_told else 0)
+        self._readied(1 if status & _CHARGING and not self._stop_told and self._permits else 0)
 
     def _left_208(self, data, now):
         self._c208 = 1
@@ -166,7 +167,7 @@ class Rules:
         # Which of d1 and d2 would change too early in this mask (facts 2.5, steps 1, 4, 10). Called at every change.
         wrong = 0
         if mask >> 7 & 1 != self._d2:
-            if self._d2_stays(mask) if self._d2 else not self._d2_may(mask):
+            if self._d2_stays(mask, now) if self._d2 else not self._d2_may(mask):
                 wrong = OUT_D2
             else:
                 self._d2_moves(now)
@@ -187,16 +188,23 @@ class Rules:
             return False
         return not (wires.contactor or mask & OUT_CONTACTOR) and wires.inlet_dV < _EMPTY_dV
 
-    def _d2_stays(self, mask):
-        # It opens the car's contactors: never under load. One of ours that sticks is no reason to keep them.
+    def _d2_stays(self, mask, now):
+        # It opens the car's contactors: after ours, never under load. One of ours that sticks does not keep them.
         wires = self.wires
         if mask & OUT_CONTACTOR or not wires.fresh:
+            self._waits = 0
             return True
-        return wires.contactor and not -_OPEN_dA <= wires.current_dA <= _OPEN_dA
+        if not wires.contactor:
+            return False
+        if not self._waits:
+            self._waits = 1
+            self._waits_at = now
+        return (now - self._waits_at) & TICKS_MASK < _STUCK_ms or not -_OPEN_dA <= wires.current_dA <= _OPEN_dA
 
     def _d2_moves(self, now):
         self._d2 = 1 - self._d2
         self._d2_at = now
+        self._waits = 0
         self.insulating = self.may_close = 0
         self.voltage_max_dV = self._battery_dV if self._d2 else TICKS_MASK
 
@@ -222,15 +230,14 @@ class Rules:
 
     def _car_2(self, data, now):
         status = self._status = data[5]
-        if data[4] & _ERRORS or status & (_ENABLED | _STOPS) != _ENABLED or not self._k:
+        # 102.4, the bits of 102.5, a target voltage of 0: each is a stop.
+        if data[4] & _ERRORS or status & (_ENABLED | _STOPS) != _ENABLED or not (data[1] | data[2]) or not self._k:
             self._unpermitted()
             return
         self._permits = 1
         self._v102_at = now
         self._their_number = data[0]
         self._request_dA = data[3] * 10 if data[3] != 0xFF else self._extended_dA
-        if not (data[1] or data[2]):
-            self._request_dA = 0  # target voltage 0: a stop
         if self._d2:
             self.may_close = 1 if self._closed(status) else 0
             if self.ready and not self.may_close:
@@ -352,6 +359,9 @@ class Rules:
             self._discharges = 0
         if self._c208 and (now - self._c208_at) & TICKS_MASK > _SILENT_ms:
             self._c208 = 0
+            self._c208_raw = 0xFF
+            if self._told < 0:
+                self._told = 0
         if self._c209 and (now - self._c209_at) & TICKS_MASK > _SILENT_ms:
             self._c209 = 0
 
