@@ -44,7 +44,7 @@ class RemoteIO:
         self._fill = 0  # bytes of a record that came in part
         self._out = array("H", [0] * _WORDS_OUT)
         self._out[0] = _MAGIC_OUT
-        self._left = 0  # bytes of _out that the stream has not taken yet
+        self._left = 0  # bytes of _out that the stream has not taken yet, at its end
         self._one = bytearray(1)
         self._fresh = False
         self._fail = False
@@ -152,29 +152,17 @@ class RemoteIO:
         out[5] = allocated >> 16 & 0xFFFF
         out[6] = self.free_B & 0xFFFF
         out[7] = self.free_B >> 16 & 0xFFFF
-        try:
-            n = self._stream.write(out)
-        except OSError:
-            self.closed = 1
-            return
-        if not n:
+        self._left = _BYTES_OUT
+        if not self._flush() and self._left == _BYTES_OUT:
+            self._left = 0  # nothing of it has left: the next one is newer
             self.unsent += 1
-        else:
-            self._left = _BYTES_OUT - n
 
     def _flush(self):
-        one = self._one
         try:
-            while self._left:
-                at = _BYTES_OUT - self._left
-                one[0] = self._out[at >> 1] >> (8 if at & 1 else 0) & 0xFF
-                if not self._stream.write(one):
-                    return False
-                self._left -= 1
+            self._left -= self._stream.write(self._out, _BYTES_OUT - self._left, self._left) or 0
         except OSError:
             self.closed = 1
-            return False
-        return True
+        return not self._left
 
 
 class RetainedFile:

@@ -214,7 +214,6 @@ def _reasons(d, code, by_car, stop):
             cst(d, CST_FAULT, _CAUSES[at + 1], _CAUSES[at + 2], _CAUSES[at + 3])
 
 
-
 # --- from the stop to the pulled plug. Auxiliary power and lock go only when the stage is open and bled ---
 def retry(s, now, reached):
     if s.waited_ms < CEM_ms or not s.is_off(reached):
