@@ -1,4 +1,4 @@
-"""CHAdeMO in the scenarios: the vehicle layer of the shared files, the wires of the plant, and the phases on the bus."""
+"""CHAdeMO in the scenarios: the vehicle layer of shared files, the wires of the plant, and the phases on the bus."""
 
 from pathlib import Path
 
