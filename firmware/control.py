@@ -92,9 +92,7 @@ class Control:
     def tick(self, now):
         # What can wait goes in turns of four ticks; what protects does not.
         self._turn = (self._turn + 1) & 3
-        self._fresh = self.io.sample()
-        self.gate.observe_inputs(self.io.inputs, self._fresh, now)
-        self.sense.step(self.io.inputs, self._fresh, now)
+        self._look(self.io.sample(), now)
         self._receive_car(now)
         self._receive_converter(now)
         self.gate.step(now)
@@ -104,27 +102,52 @@ class Control:
             self.energy.step(now)
         elif self._turn == 2:
             self._gate_facts(now)
-        self._decide(now, self._judge(now))
-        # The car hears what it may first, then the converter makes it so, and so the gate sees it. In an emergency the
-        # converter's zero waits for nobody.
-        if self.stage.order.now:
-            self._send_converter(now)
-            self._send_car(now)
+        stop = self._judge(now)
+        if stop == 2:
+            self._at_once(now)
+        elif self._turn & 1:
+            self._power_path(now)
         else:
-            self._send_car(now)
-            self._send_converter(now)
+            self._talk(now, stop)
         self._energise(now, self.session.want)
         self._tell(now)
 
-    def _decide(self, now, stop):
+    # What follows from it is decided in halves of 20 ms: the car's protocol and the limits, then the power path.
+    # The car hears what it may first, then the converter makes it so, and so the gate sees it.
+    def _talk(self, now, stop):
+        session = self.session
+        reached = self.stage.reached
+        self.limits.step(now, session.want, reached, self.faults.severity)
+        session.step(now, reached, self._power[P_DIRECTION], stop)
+        if session.want.emergency:
+            self._power_path(now)
+        self._send_car(now)
+
+    def _power_path(self, now):
         stage = self.stage
-        want = self.session.want
-        self.limits.step(now, want, stage.reached, self.faults.severity)
-        self.session.step(now, stage.reached, self._power[P_DIRECTION], stop)
-        stage.step(now, want)
+        stage.step(now, self.session.want)
         self.driver.step(now, stage.order)
+        self._send_converter(now)
+
+    def _at_once(self, now):
+        # An emergency: all of it in this tick, and the converter's zero waits for nobody.
+        session = self.session
+        reached = self.stage.reached
+        self.limits.step(now, session.want, reached, self.faults.severity)
+        session.step(now, reached, self._power[P_DIRECTION], 2)
+        self._power_path(now)
+        self._send_car(now)
 
     # --- in ---
+    def _look(self, fresh, now):
+        # The gate judges every sample; what the rest decides by is renewed before each step of the power path.
+        self.gate.observe_inputs(self.io.inputs, fresh, now)
+        if fresh:
+            self._fresh = True
+        if self._turn & 1:
+            self.sense.step(self.io.inputs, self._fresh, now)
+            self._fresh = False
+
     def _receive_car(self, now):
         received = self._received
         left = _FRAMES_A_TICK
