@@ -162,10 +162,9 @@ class Orders:
     def step(self, now):
         for verb in (SETPOINT, LIMIT):
             if self._pending[verb] is not None:
-                self._look(verb, now)
+                self._look(verb, self._power.values, now)
 
-    def _look(self, verb, now):
-        power = self._power.values
+    def _look(self, verb, power, now):
         _, serial, asked, power_W = self._pending[verb]
         applied_W = power[P_APPLIED_W]
         judged = (power[P_AGGREGATOR_SERIAL] - serial) & TICKS_MASK <= TICKS_MASK // 2

@@ -19,10 +19,9 @@ from firmware.station import (
 )
 from firmware.units import UNKNOWN, age_ms
 from firmware.uplink import statement
-from firmware.uplink.client import Client
-from firmware.uplink.link import LinkError
+from firmware.uplink.client import Client, LinkError
 from firmware.uplink.orders import A_VERB, Orders
-from firmware.uplink.text import Text
+from firmware.uplink.statement import Text
 
 # Where a connection is.
 _DOWN = const(0)

@@ -17,7 +17,7 @@ from firmware.station import (
     G_IMPORT_Wh,
     Station,
 )
-from firmware.uplink.text import Text
+from firmware.uplink.statement import Text
 
 SINCE_2000_s = 848314800  # a multiple of 900
 

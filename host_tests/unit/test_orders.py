@@ -20,7 +20,7 @@ from firmware.station import (
 )
 from firmware.units import TICKS_MASK, UNKNOWN
 from firmware.uplink.orders import LIMIT, SETPOINT, Orders
-from firmware.uplink.text import Text
+from firmware.uplink.statement import Text
 from firmware.wishes import (
     SRC_AGGREGATOR,
     SRC_OWNER,

@@ -1,8 +1,7 @@
 # The fence round umqtt.simple: each of its known faults is provoked here, against a scripted socket that waits as an
 # ESP32 does: setblocking(True) erases the time-out, and a wait without one never ends (here: Blocked).
 from firmware.config import parse
-from firmware.uplink.client import Client
-from firmware.uplink.link import LinkError
+from firmware.uplink.client import Client, LinkError
 
 TOPIC = b"v2g/1/s/t/cmd/setpoint"
 CONNACK = b"\x20\x02\x00\x00"
