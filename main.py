@@ -11,7 +11,7 @@ import firmware.boards.bench as board
 from firmware import services
 from firmware.arbiter import Arbiter
 from firmware.config import load
-from firmware.control import TICK_ms, Control
+from firmware.control import Control, TICK_ms
 from firmware.converter import infypower
 from firmware.energy import Energy
 from firmware.faults import F_TICK, Active
@@ -31,44 +31,45 @@ SERVICES_STACK_B = 16 * 1024  # the ESP32's default of 4 KiB is too small for JS
 
 
 class Firmware:
-    # The rooms of one station, by name.
-    pass
+    # The rooms of one station, by name, each built from those before it.
+    def __init__(self, board, config, io, car_can, converter_can, rtc):
+        self.board, self.config, self.io, self.rtc = board, config, io, rtc
+        self.car_can, self.converter_can = car_can, converter_can
+        self.station = station = Station()
+        self.wishes = Wishes()
+        self.faults = faults = Active(station.events)
+        car_rules, self.session = vehicle(config, station, faults)
+        self.gate = Gate(car_rules, infypower_rules.Rules(), board.SCALE, board, config["floor_permille"], rtc.image)
+        self.sense = Sense(station, faults, board.SCALE)
+        self.arbiter = Arbiter(station, self.wishes)
+        self.limits = Limits(station, self.wishes, board, config)
+        self.stage = Stage(station, faults, board, config)
+        self.driver = infypower.Driver(station, faults, config)
+        self.energy = Energy(station)
+        self.control = Control(self)
 
 
 def assemble(board, config, io, car_can, converter_can, rtc):
-    fw = Firmware()
-    fw.board, fw.config, fw.io, fw.rtc = board, config, io, rtc
-    fw.car_can, fw.converter_can = car_can, converter_can
-    fw.station = Station()
-    fw.wishes = Wishes()
-    fw.faults = Active(fw.station.events)
-    car_rules, session, settings = vehicle(config)
-    fw.gate = Gate(car_rules, infypower_rules.Rules(), board.SCALE, board, config["floor_permille"], rtc.image)
-    fw.sense = Sense(fw.station, fw.faults, board.SCALE)
-    fw.session = session(fw.station, fw.faults, settings)
-    fw.arbiter = Arbiter(fw.station, fw.wishes)
-    fw.limits = Limits(fw.station, fw.wishes, board, config)
-    fw.stage = Stage(fw.station, fw.faults, board, config)
-    fw.driver = infypower.Driver(fw.station, fw.faults, config)
-    fw.energy = Energy(fw.station)
-    fw.control = Control(fw)
-    return fw
+    return Firmware(board, config, io, car_can, converter_can, rtc)
 
 
-def vehicle(config):
-    # The gate's rules, the session and its settings. Only the configured room is loaded: code is RAM.
+def vehicle(config, station, faults):
+    # The gate's rules and the session of the configured protocol. Only that room is loaded: code is RAM.
     if config["protocol"] == "chademo":
-        from firmware.safety.chademo_rules import Rules
-        from firmware.vehicle.chademo.session import Session
-        from firmware.vehicle.chademo.settings import Settings
+        from firmware.safety import chademo_rules
+        from firmware.vehicle.chademo import session, settings
 
-        settings = Settings(config)
-        return Rules(settings.number), Session, settings
-    from firmware.safety.gbt27930_rules import Rules
-    from firmware.vehicle.gbt27930.session import Session
-    from firmware.vehicle.gbt27930.settings import Settings
+        chosen = settings.Settings(config)
+        return chademo_rules.Rules(chosen.number), session.Session(station, faults, chosen)
+    return gbt27930(config, station, faults)
 
-    return Rules(config["discharge_v112"], config["ccs_length"]), Session, Settings(config)
+
+def gbt27930(config, station, faults):
+    from firmware.safety import gbt27930_rules
+    from firmware.vehicle.gbt27930 import session, settings
+
+    rules = gbt27930_rules.Rules(config["discharge_v112"], config["ccs_length"])
+    return rules, session.Session(station, faults, settings.Settings(config))
 
 
 class Lost(Exception):

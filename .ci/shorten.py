@@ -1,6 +1,6 @@
 """Give private names and parameters short, shared names in the image: each distinct name costs heap on the board.
 
-MicroPython keeps one entry for each distinct identifier that it loads: some 7 bytes and the text, in tables that grow by
+MicroPython keeps one entry for each distinct identifier that it loads: 7 bytes and the text, in tables that grow by
 doubling, so that one name too many takes a piece of 9 KB. Names that begin with an underscore are nobody else's affair,
 and in code that never passes arguments by keyword neither are parameters: they may share names across files. The source
 stays as it is; public names and line numbers stay in the image too, so a trace still says file, line and public name.

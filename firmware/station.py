@@ -135,9 +135,9 @@ PH_ENDED = const(14)  # safe, waiting for unplug
 PH_FAULT = const(15)  # ended by a fault, waiting for unplug
 PH_RETRY = const(16)
 PHASE_NAMES = (
-    "idle", "plugged", "handshake", "insulation", "identify", "configure", "precharge", "charge", "discharge", "pause",
-    "stopping", "statistics", "weld_check", "bleed", "ended", "fault", "retry",
-)  # fmt: skip
+    "idle plugged handshake insulation identify configure precharge charge discharge pause stopping statistics "
+    "weld_check bleed ended fault retry "
+)
 
 PROTO_NONE = const(0)
 PROTO_GBT27930_2015 = const(1)
@@ -166,10 +166,19 @@ R_FULL = const(17)  # the car takes no more
 R_TURNING = const(18)  # changing direction
 R_GRID = const(19)
 REASON_NAMES = (
-    "none", "no_wish", "no_session", "stopping", "fault", "floor", "soc_doubt", "car_no_discharge", "car_current",
-    "car_voltage", "car_pause", "converter", "board", "site", "aggregator", "owner", "temperature", "full", "turning",
-    "grid",
-)  # fmt: skip
+    "none no_wish no_session stopping fault floor soc_doubt car_no_discharge car_current car_voltage car_pause "
+    "converter board site aggregator owner temperature full turning grid "
+)
+
+
+def name_of(names, index):
+    # One word of such a text: a tuple of words would hold three times the heap.
+    begin = 0
+    for _ in range(index):
+        begin = names.find(" ", begin) + 1 or len(names)
+    end = names.find(" ", begin)
+    return names[begin:end] if index >= 0 and end > 0 else "unknown"
+
 
 # Ring of events, control -> services.
 E_CODE = const(0)  # fault code (firmware.faults), or EV_PHASE
@@ -274,7 +283,7 @@ class Station:
         self.publish_all()
 
     def publish(self):
-        # One record a call, so that the tick stays short; control calls every other tick: a record is at most 120 ms old.
+        # One record a call, every other tick: the tick stays short and a record is at most 120 ms old.
         self._records[self._turn].publish()
         self._turn = (self._turn + 1) % len(self._records)
 

@@ -2,7 +2,8 @@
 # MicroPython's side of host_tests/trace.py: replay.py BOARD TRACE CONFIG MODE TICKS
 #
 # The trace, a tick: head "<IBBBBBBBHII11H" (now, fresh, wishes, frames from car and converter, frames that either bus
-# took, phase, outputs, check sums of the frames sent on either bus, raw inputs), then 6 bytes a changed wish slot "<BBi", 14 bytes a frame "<IBB8s".
+# took, phase, outputs, check sums of the frames sent on either bus, raw inputs), then 6 bytes a changed wish slot
+# "<BBi", 14 bytes a frame "<IBB8s".
 # Prints "phase us bytes" a tick and one JSON line.
 import gc
 import sys
