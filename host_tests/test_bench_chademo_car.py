@@ -281,7 +281,7 @@ def test_undersupply_is_a_fault_of_a_car_without_dynamic_control():
 def test_too_much_current_and_too_much_voltage():
     pair = Pair().to("charge")
     pair.run(4_000)
-    pair.charger._physics = lambda: setattr(pair.vehicle, "current_A", 90.0)
+    pair.charger.physics = lambda: setattr(pair.vehicle, "current_A", 90.0)
     pair.run(1_500)
     assert pair.car.battery.state.faults == {"current_deviation"}
     assert "current_above_request" in pair.car.checker.counts
@@ -310,7 +310,7 @@ def test_a_torn_plug_leaves_nothing_closed():
     pair.charger.wanted_A = 40
     pair.run(3_000)
     pair.vehicle.plugged = pair.vehicle.d1 = pair.vehicle.d2 = False
-    pair.charger._physics = lambda: setattr(pair.vehicle, "current_A", 0.0)
+    pair.charger.physics = lambda: setattr(pair.vehicle, "current_A", 0.0)
     pair.run(100)
     assert pair.car.phase == "asleep" and not pair.vehicle.contactors_closed and not pair.vehicle.permission
     assert pair.car.facts()["current_after_unplug_ms"] is not None

@@ -22,7 +22,7 @@ def running() -> Pair:
 
 def flow(pair: Pair, amperes: float, ms: int) -> None:
     """The current is this, whatever the charger's own model says."""
-    pair.charger._physics = lambda: setattr(pair.vehicle, "current_A", amperes)
+    pair.charger.physics = lambda: setattr(pair.vehicle, "current_A", amperes)
     pair.run(ms)
 
 
@@ -73,13 +73,13 @@ def test_what_must_not_change_and_the_threshold():
     hear(pair, "108", weld_detection=1, voltage_available_dV=4500, current_available_dA=600, voltage_threshold_dV=4350)
     assert "changed" in counted(pair)
     other = Pair()
-    other.charger._frames = _with_threshold(other, 5000)
+    other.charger.frames = _with_threshold(other, 5000)
     other.to("charge")
     assert "threshold" in counted(other)
 
 
 def _with_threshold(pair: Pair, limit_dV: int):
-    whole = pair.charger._frames
+    whole = pair.charger.frames
 
     def frames():
         first, *rest = whole()
@@ -97,7 +97,7 @@ def test_the_status_in_the_wrong_place():
     assert "status" in counted(early)
     unlocked = running()
     unlocked.charger.state = "done"
-    unlocked.charger._done = lambda *_: None
+    unlocked.charger.instead["done"] = lambda *_: None
     unlocked.run(400)
     assert {"status", "unlocked_live"} <= counted(unlocked)
 
@@ -105,11 +105,11 @@ def test_the_status_in_the_wrong_place():
 def test_voltage_before_the_permission_and_too_much_of_it():
     early = Pair()
     early.run(2_000)
-    early.charger._physics = lambda: setattr(early.vehicle, "inlet_V", 100.0)
+    early.charger.physics = lambda: setattr(early.vehicle, "inlet_V", 100.0)
     early.run(50)
     assert "test_early" in counted(early)
     high = Pair().to("permitted")
-    high.charger._test = lambda *_: setattr(high.vehicle, "inlet_V", 560.0)
+    high.charger.instead["test"] = lambda *_: setattr(high.vehicle, "inlet_V", 560.0)
     high.run(300)
     assert "test_voltage" in counted(high)
 
@@ -117,7 +117,7 @@ def test_voltage_before_the_permission_and_too_much_of_it():
 def test_the_promise_of_108_0():
     pair = running()
     pair.charger.stop_wanted = True
-    pair.charger._physics = lambda: setattr(pair.vehicle, "inlet_V", 372.0)
+    pair.charger.physics = lambda: setattr(pair.vehicle, "inlet_V", 372.0)
     pair.run(6_000)
     assert "weld_promise" in counted(pair)
 
@@ -204,7 +204,7 @@ def test_the_car_s_own_limits(amperes, changes, name):
 def test_d1_and_d2_too_early():
     pair = running()
     pair.vehicle.d1 = False
-    pair.charger._run = lambda *_: None
+    pair.charger.instead["run"] = lambda *_: None
     pair.run(50)
     assert {"d1_early", "not_bled"} <= counted(pair)
 
