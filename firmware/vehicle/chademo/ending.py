@@ -17,6 +17,8 @@ _STUCK_ms = const(3000)
 def stopping(s, now, reached):
     # 109.5.0 = 0 only without current. A car opens by itself 2.5 s after it was told; then there is none.
     stops.both(s, now)
+    if not s.k:
+        s.want.stop_dA_s = 0  # whoever began it
     if s.late(now, s.settings.told_ms) and reached.idle or s.late(now, _STUCK_ms):
         s.status &= ~CHARGING
         s.go(OPENING, now)
@@ -37,7 +39,7 @@ def opening(s, now, reached):
         limit_ms = settings.opened_urgent_ms
     if s.late(now, limit_ms):
         if limit_ms == settings.opened_ms:
-            s.faults.set(F_CAR_TIMEOUT, s.told.status, now)
+            stops.note(s, F_CAR_TIMEOUT, s.told.status, now)
         s.go(WELDED, now)
 
 
@@ -50,8 +52,7 @@ def weld(s, now, reached):
                 return
             code = F_CAR_CONTACTOR_WELDED if s.sense[S_INLET_dV] >= s.settings.welded_dV else F_BLEED
     if code:
-        s.faults.set(code, max(0, s.sense[S_INLET_dV]), now)
-        s.reason = s.car[C_STOP_REASON] = code
+        stops.note(s, code, max(0, s.sense[S_INLET_dV]), now)
     s.judge_weld = 0
     s.want.mode = OFF
     s.go(RELEASE, now)
@@ -79,7 +80,7 @@ def bleeding(s, now, reached):
         s.status &= ~LOCKED
         s.go(UNLOCKING, now)
     elif s.late(now, s.settings.unlock_ms) and s.want.lock:
-        s.faults.set(F_BLEED, max(0, s.sense[S_INLET_dV]), now)
+        stops.note(s, F_BLEED, max(0, s.sense[S_INLET_dV]), now)
         s.since = now
 
 

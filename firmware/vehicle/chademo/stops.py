@@ -85,16 +85,23 @@ def _stopped(s, now):
 def both(s, now):
     # While it ends: k and 102.5.0 say the same, or one of them is broken. A 102 that still permits, sent well after k
     # went off, is no echo of the past.
-    if not s.k and s.told.status & ENABLED and _after_k(s) and not s.faults.has(F_PERMISSION_LOST):
-        s.faults.set(F_PERMISSION_LOST, s.told.status, now)
+    if not s.k and s.told.status & ENABLED and _after_k(s):
+        note(s, F_PERMISSION_LOST, s.told.status, now)
     elif (s.k == 1) == (s.told.status & ENABLED == ENABLED):
         s.apart = 0
     elif not s.apart:
         s.apart = 1
         s.apart_at = now
     elif (now - s.apart_at) & TICKS_MASK >= s.settings.apart_ms and not s.silent(now):
-        s.faults.set(F_CAR_INCONSISTENT, s.told.status, now)
+        note(s, F_CAR_INCONSISTENT, s.told.status, now)
         s.apart_at = now
+
+
+def note(s, code, data, now):
+    # A fault that comes while it ends is the reason, if it was to be a good end.
+    s.faults.set(code, data, now)
+    if not s.reason or severity[s.reason] < STOP:
+        s.reason = s.car[C_STOP_REASON] = code
 
 
 def _after_k(s):
