@@ -153,6 +153,8 @@ class Battery:
         )  # fmt: skip
 
     def _minutes(self, now_ms: int) -> int:
+        if not self.profile.tells_time:
+            return 0
         power_W = max(1000.0, self.vehicle.current_A * self.vehicle.pack_V)
         most = min(self.profile.soc_target_permille, self.profile.ceiling_permille)
         missing_Wh = max(0, most - self.gauge.permille(now_ms, 1)) / 1000 * self.profile.told_Wh
@@ -175,7 +177,7 @@ class Battery:
             system_fault=int(state.system_fault or "system_fault" in active),
             contactors_open=int(profile.flags_1_0 and state.contactors_open and "contactor_lie" not in active),
             stop_before_charge=int(state.stop_before or "stop_before_charge" in active),
-            dynamic_ze0=int(profile.dynamic == "ze0" and not self.garbage),
+            dynamic_ze0=int(profile.dynamic == "ze0"),
             discharge_compatible=int(profile.v2x and "discharge_forbidden" not in active),
             soc_raw=self._soc_raw(now_ms), **dict.fromkeys(self._faults(), 1),
         )  # fmt: skip

@@ -33,6 +33,7 @@ class Profile:
     voltage_max_V: float = 435.0  # 100.4-5
     voltage_min_V: float = 0.0  # 100.2-3: often 0
     temperature_max_C: float = 60.0
+    tells_time: bool = True  # 101.3
     # What it asks for.
     charge_min_A: int = 0  # 100.0; 0: not told
     charge_max_A: int = 55
@@ -95,7 +96,7 @@ class Profile:
 # 24 kWh: the car of the log. Energies in 0.1 kWh, 30 % and 80 % of 22.2 kWh.
 ZE0 = Profile(
     "leaf_ze0", told_permille=925, floor_permille=300, ceiling_permille=800, dynamic="ze0", first_reference=240,
-    settle_ms=2100, extra=(), charge_min_A=0,
+    settle_ms=2100, tells_time=False,
 )  # fmt: skip
 # 40 kWh: the car of facts 2.2 (35.4 kWh, 200.6 0A, 200.7 64, 201.0 02) and the second column of facts 2.5.
 ZE1 = Profile(
