@@ -326,7 +326,8 @@ class Rig:
         began = self.ms()
         while not done():
             if self.ms() - began > limit_ms:
-                raise AssertionError(f"after {limit_ms} ms still in phase {st.PHASE_NAMES[self.facts[st.C_PHASE]]}")
+                phase = st.name_of(st.PHASE_NAMES, self.facts[st.C_PHASE])
+                raise AssertionError(f"after {limit_ms} ms still in phase {phase}")
             self.tick()
         return self.ms() - began
 

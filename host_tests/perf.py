@@ -65,12 +65,12 @@ def quantile(values: list[float], share: float) -> float:
 
 def table(phases: list[int], times_ms: list[float]) -> tuple[float, float]:
     """Print a row a state; return median and worst of all."""
-    from firmware.station import PHASE_NAMES  # on the path since the world was loaded
+    from firmware.station import PHASE_NAMES, name_of  # on the path since the world was loaded
 
     print(f"{'state':<14}{'ticks':>7}{'median':>9}{'99.9 %':>9}{'worst':>9}   ms, ESP32-equivalent")
     rows: dict[str, list[float]] = {}
     for phase, time_ms in zip(phases, times_ms, strict=True):
-        rows.setdefault(PHASE_NAMES[phase], []).append(time_ms)
+        rows.setdefault(name_of(PHASE_NAMES, phase), []).append(time_ms)
     for name, values in [*rows.items(), ("all", list(times_ms))]:
         values.sort()
         print(f"{name:<14}{len(values):>7}" + "".join(f"{quantile(values, q):>9.2f}" for q in (0.5, 0.999, 1)))

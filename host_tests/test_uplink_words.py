@@ -17,7 +17,7 @@ def test_the_longest_state_fits_into_1_KB():
         for slot in range(len(record.now)):
             record.now[slot] = -1000000000
     rig.station.publish_all()
-    names = station.REASON_NAMES
+    names = station.REASON_NAMES.split()
     longest = max(range(len(names)), key=lambda index: len(names[index]))
     power = rig.station.power.now
     power[station.P_REASON] = power[station.P_CHARGE_WHY] = power[station.P_DISCHARGE_WHY] = longest

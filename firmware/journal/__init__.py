@@ -23,6 +23,7 @@ from firmware.station import (
     C_SOC_permille,
     G_EXPORT_Wh,
     G_IMPORT_Wh,
+    name_of,
 )
 from firmware.units import age_ms
 
@@ -50,7 +51,7 @@ _SOC_END = const(7)
 _METER_SLOTS = const(8)
 _METER_KEYS = "- - - - import_Wh export_Wh soc_start_permille soc_end_permille"
 
-_SEVERITIES = ("info", "warn", "stop", "emergency")
+_SEVERITIES = "info warn stop emergency "
 
 
 class Ring:
@@ -195,12 +196,12 @@ class Journal:
     def _write_event(self, text, code, record):
         if code == EV_PHASE:
             text.word("code", "phase")
-            text.word("phase", PHASE_NAMES[record[_STATE]])
+            text.word("phase", name_of(PHASE_NAMES, record[_STATE]))
             return
         name, mrec, action = fault_text.words_of(code)
         text.word("code", name)
         text.word("state", "raised" if record[_STATE] else "cleared")
-        text.word("sev", _SEVERITIES[severity[code]])
+        text.word("sev", name_of(_SEVERITIES, severity[code]))
         if mrec != "0":
             text.raw("mrec", mrec)
         text.number("data", record[_DATA])

@@ -16,6 +16,7 @@ from firmware.station import (
     P_WANTED_W,
     R_NONE,
     REASON_NAMES,
+    name_of,
 )
 from firmware.units import TICKS_MASK, UNKNOWN, age_ms
 from firmware.wishes import SRC_AGGREGATOR, SRC_OWNER
@@ -134,7 +135,7 @@ class Orders:
         most = power[P_CHARGE_MAX_W if power_W > 0 else P_DISCHARGE_MAX_W]
         why = power[P_CHARGE_WHY if power_W > 0 else P_DISCHARGE_WHY]
         if power_W and most == 0 and why != R_NONE:
-            self._conclude(answer, "rejected", REASON_NAMES[why], 0)
+            self._conclude(answer, "rejected", name_of(REASON_NAMES, why), 0)
             return
         self._ask(answer, power_W)
         self.last_id = answer[_ID]
@@ -173,7 +174,7 @@ class Orders:
         elif judged and power[P_SOURCE] == SRC_OWNER:
             self._judged(verb, "rejected", "owner", applied_W)
         elif judged and power[P_SOURCE] == SRC_AGGREGATOR and power[P_WANTED_W] == power_W:
-            reason = REASON_NAMES[power[P_REASON]]
+            reason = name_of(REASON_NAMES, power[P_REASON])
             if applied_W == power_W:
                 self._judged(verb, "accepted", "none", applied_W)
             elif applied_W:

@@ -10,11 +10,21 @@ from micropython import const
 
 from firmware import fault_text
 from firmware.faults import severity
-from firmware.station import C_PHASE, P_CHARGE_WHY, P_DISCHARGE_WHY, P_REASON, P_SOURCE, PHASE_NAMES, REASON_NAMES
+from firmware.station import (
+    C_PHASE,
+    P_CHARGE_WHY,
+    P_DISCHARGE_WHY,
+    P_REASON,
+    P_SOURCE,
+    PHASE_NAMES,
+    REASON_NAMES,
+    name_of,
+)
 from firmware.units import UNKNOWN
 
 FW = "0.1.0"
-_SOURCES = ("owner", "aggregator", "plan")
+_SOURCES = "owner aggregator plan "
+_POINTS = "charge_max_W discharge_max_W floor_permille modules lease_max_s meter_interval_s"
 _FAULTS_TOLD = const(6)
 
 # What of a record is told: a key for each slot, "-" for none. A test holds them against the slots' names.
@@ -75,16 +85,12 @@ class Text:
         self._at = end
 
 
-def name_of(names, index):
-    return names[index] if 0 <= index < len(names) else "unknown"
-
-
 def write_birth(text, config, boot_id):
     text.word("boot_id", boot_id)
     text.word("fw", FW)
     text.raw("api", "1")
     text.raw("caps", '["setpoint","limit"]')
-    for key in ("charge_max_W", "discharge_max_W", "floor_permille", "modules", "lease_max_s", "meter_interval_s"):
+    for key in _POINTS.split(" "):
         text.number(key, config[key])
     text.word("protocol", config["protocol"])
     text.word("config", config.hash)
@@ -100,15 +106,12 @@ def write_state(text, view, config, order_id, faults):
     power, control = view.power.values, view.control.values
     text.word("phase", name_of(PHASE_NAMES, view.car.values[C_PHASE]))
     source = power[P_SOURCE]
-    text.word("source", _SOURCES[source] if 0 <= source < 3 else "none")
+    text.word("source", name_of(_SOURCES, source) if source >= 0 else "none")
     if source == 1:
         text.word("order", order_id)
-    for key, slot in (
-        ("limiting_factor", P_REASON),
-        ("charge_why", P_CHARGE_WHY),
-        ("discharge_why", P_DISCHARGE_WHY),
-    ):
-        text.word(key, name_of(REASON_NAMES, power[slot]))
+    text.word("limiting_factor", name_of(REASON_NAMES, power[P_REASON]))
+    text.word("charge_why", name_of(REASON_NAMES, power[P_CHARGE_WHY]))
+    text.word("discharge_why", name_of(REASON_NAMES, power[P_DISCHARGE_WHY]))
     text.numbers(POWER, power)
     text.numbers(CAR, view.car.values)
     text.numbers(SENSE, view.sense.values)

@@ -15,6 +15,7 @@ from firmware.station import (
     Reader,
     Record,
     Station,
+    name_of,
 )
 from firmware.units import UNKNOWN
 
@@ -66,8 +67,12 @@ def test_events_come_out_in_order_and_what_is_lost_is_counted():
 
 
 def test_names_fit_their_numbers():
-    assert PHASE_NAMES[PH_RETRY] == "retry" and len(PHASE_NAMES) == PH_RETRY + 1
-    assert REASON_NAMES[R_GRID] == "grid" and len(REASON_NAMES) == R_GRID + 1
+    for names, last, name in ((PHASE_NAMES, PH_RETRY, "retry"), (REASON_NAMES, R_GRID, "grid")):
+        words = names.split()
+        assert words[last] == name and len(words) == last + 1
+        assert [name_of(names, index) for index in range(last + 1)] == words
+        for index in (UNKNOWN, -1, last + 1, last + 50):
+            assert name_of(names, index) == "unknown"
 
 
 def active():
