@@ -169,7 +169,7 @@ def _run(name, source):
 def listed():
     """The survivors that are explained: key -> reason."""
     lines = SURVIVORS.read_text(encoding="utf-8").splitlines() if SURVIVORS.exists() else []
-    rows = [line.split(" | ", 1) for line in lines if line and not line.startswith("#")]
+    rows = [line.rsplit(" | ", 1) for line in lines if line and not line.startswith("#")]
     return {row[0]: row[1] for row in rows}
 
 
