@@ -2,10 +2,21 @@
 from micropython import const
 
 from firmware.faults import F_ESTOP, F_SENSOR, F_SENSOR_STALE
-from firmware.signals import IN_CC1, IN_CONTACTOR, IN_CURRENT, IN_ESTOP, IN_INLET, IN_LINK, IN_TEMP1, INPUTS
+from firmware.signals import (
+    IN_CC1,
+    IN_CONTACTOR,
+    IN_CURRENT,
+    IN_ESTOP,
+    IN_INLET,
+    IN_LINK,
+    IN_PERMISSION,
+    IN_TEMP1,
+    INPUTS,
+)
 from firmware.station import (
     S_CONTACTOR,
     S_ESTOP,
+    S_PERMISSION,
     S_PLUGGED,
     S_AGE_ms,
     S_CC1_mV,
@@ -68,6 +79,7 @@ class Sense:
             self._plug(now)
         sense[S_CONTACTOR] = inputs[IN_CONTACTOR]
         sense[S_ESTOP] = inputs[IN_ESTOP]
+        sense[S_PERMISSION] = inputs[IN_PERMISSION]  # CHAdeMO: 5 A within 0.5 s of its end
         self._slowly(inputs, now)
 
     def _slowly(self, inputs, now):

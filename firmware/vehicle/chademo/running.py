@@ -157,8 +157,14 @@ def _minute(s, now):
 
 
 def _pace(s):
-    # Once in 100 ms: room for 2 A more than is ordered. Who reports undersupply is offered little more than he gets.
-    target_dA = s.power[P_TARGET_dA]
-    s.room_dA = (target_dA if target_dA > 0 else -target_dA) + s.settings.slope_dA
+    # Once in 100 ms: room for 2 A more than is ordered, and no order far ahead of what flows: the car hears only of
+    # that. Who reports undersupply is offered little more than he gets.
+    target_dA, flowing_dA = s.power[P_TARGET_dA], s.sense[S_CURRENT_dA]
+    if flowing_dA == UNKNOWN:
+        flowing_dA = 0
+    if target_dA < 0:
+        s.room_dA = min(-target_dA, max(0, -flowing_dA) + s.settings.ahead_dA) + s.settings.slope_dA
+    else:
+        s.room_dA = min(target_dA, max(0, flowing_dA) + s.settings.ahead_dA) + s.settings.slope_dA
     if s.profile <= CHARGE_ONLY:
         s.most_dA = min(s.own_dA, max(target_dA + s.settings.above_dA, s.told.least_dA))

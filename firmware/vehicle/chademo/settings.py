@@ -46,6 +46,7 @@ class Settings:
     taken_dA = 60
     taken_ms = 5000
     slope_dA = 20  # a step of 100 ms: 20 A/s
+    ahead_dA = 60  # an order ahead of what flows: while nothing was told the gate lets 10 A out
     # Cars without dynamic control report undersupply at 20 to 40 A: 108.3 stays so little above what flows.
     above_dA = 100
     stop_dA_s = 1000  # normal stop. Doubt: only "5 A within 0.5 s of k off" is said
