@@ -56,7 +56,8 @@ def play_all(names: list[str], variant: str, vehicle: str, stepped: bool) -> int
     results = [(each.run_name, play(each, stepped)["result"]) for each in runs]
     failed = [name for name, result in results if result != "pass"]
     if len(results) > 1:
-        print(f"{len(results) - len(failed)} of {len(results)} passed" + (f"; failed: {', '.join(failed)}" if failed else ""))
+        names_of_failed = f"; failed: {', '.join(failed)}" if failed else ""
+        print(f"{len(results) - len(failed)} of {len(results)} passed{names_of_failed}")
     return 1 if failed else 0
 
 

@@ -176,10 +176,12 @@ class Live:
         self._hear()
         self._firmware()
         facts = self._facts
+        plugged, contactor, bleed, supply = (
+            bool(facts.get(name)) for name in ("plugged", "contactor", "bleed", self.kind.supply)
+        )
         with self._observing:
-            self.observer.power_path(bool(facts.get("plugged")), bool(facts.get("contactor")),
-                                     facts.get("link_V", 0.0), bool(facts.get("bleed")), bool(facts.get(self.kind.supply)),
-                                     int(self.now_s() * 1000))  # fmt: skip
+            now_ms = int(self.now_s() * 1000)
+            self.observer.power_path(plugged, contactor, facts.get("link_V", 0.0), bleed, supply, now_ms)
             observer = self.observer
             facts.update(phase=observer.phase, phase_s=self.now_s() - observer.since_ms / 1000,
                          sessions=observer.sessions, car_stopped=observer.car_stopped,

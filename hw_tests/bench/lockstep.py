@@ -2,7 +2,7 @@
 
 The firmware is a process that ticks exactly once for each record of its pins; car, plant, wires and broker live here.
 So a run is quick and the same every time, on the interpreter and with the heap of the board: it tells what each tick
-allocated and how much of the heap is left. A tick that raises ends the process: such a scenario is for the other worlds.
+allocated and how much of the heap is left. A tick that raises ends the process: that is for the other worlds.
 """
 
 import contextlib
@@ -215,7 +215,7 @@ class LockstepWorld:
                     self._gone()
             self._broker.pump()
             if time.monotonic() > until_s:
-                raise ProcessDied(f"the firmware has not answered for {PATIENCE_s:.0f} s; see {self._folder}/firmware.out")
+                raise ProcessDied(f"no answer of the firmware for {PATIENCE_s:.0f} s; see {self._folder}/firmware.out")
         return _ANSWER.unpack(data)
 
     def _gone(self) -> None:

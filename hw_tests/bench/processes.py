@@ -106,6 +106,11 @@ class Processes:
         return self.start(name, [sys.executable, "-m", f"hw_tests.bench.{module}", *words],
                           {"PYTHONPATH": os.pathsep.join((str(self._root), str(self._root / "lib")))})  # fmt: skip
 
+    @property
+    def names(self) -> list[str]:
+        """Of all that were started."""
+        return list(self._all)
+
     def __getitem__(self, name: str) -> Process:
         return self._all[name]
 

@@ -224,8 +224,9 @@ class _Builder:
             if step.do == "replay" and step.args["step"] not in names[: names.index(step.name)]:
                 raise self.fail(f"step {step.name!r}", f"no step {step.args['step']!r} comes before it")
         parts = {part: table.get(part, {}) for part in TABLES}
-        return Scenario(name, variant, str(table.get("title", name)), vehicle, self._number("", table, "limit_s", 120.0),
-                        self._number("", table, "settle_s", 1.0), steps, checks, **parts)  # fmt: skip
+        limit_s, settle_s = self._number("", table, "limit_s", 120.0), self._number("", table, "settle_s", 1.0)
+        title = str(table.get("title", name))
+        return Scenario(name, variant, title, vehicle, limit_s, settle_s, steps, checks, **parts)
 
     def _number(self, entry: str, table: dict[str, Any], key: str, default: Any) -> Any:
         value = table.get(key, default)
@@ -257,8 +258,8 @@ class _Builder:
         if "when" in item and "deadline_s" not in item:
             raise self.fail(entry, "`when` needs a deadline_s: how long it may take at most")
         when = self._expression(entry, item["when"]) if "when" in item else None
-        times = {key: self._number(entry, item, key, default)
-                 for key, default in (("at_s", None), ("after_s", 0.0), ("for_s", 0.0), ("deadline_s", None))}  # fmt: skip
+        defaults = (("at_s", None), ("after_s", 0.0), ("for_s", 0.0), ("deadline_s", None))
+        times = {key: self._number(entry, item, key, default) for key, default in defaults}
         return Step(name, item["do"], args, when=when, mark=mark, **times)
 
     def _check(self, item: dict[str, Any], steps: list[str]) -> Check:
@@ -274,8 +275,9 @@ class _Builder:
             if item.get(key) and item[key] not in steps:
                 raise self.fail(entry, f"`{key}` names {item[key]!r}, but the steps are: {', '.join(steps)}")
         self._detail(entry, item.get("detail", ""))
-        return Check(name, kinds[0], self._expression(entry, item[kinds[0]]), item.get("after", ""),
-                     self._number(entry, item, "after_s", 0.0), item.get("until", ""), item.get("detail", ""))  # fmt: skip
+        condition = self._expression(entry, item[kinds[0]])
+        after, after_s, until = item.get("after", ""), self._number(entry, item, "after_s", 0.0), item.get("until", "")
+        return Check(name, kinds[0], condition, after, after_s, until, item.get("detail", ""))
 
     def _detail(self, entry: str, text: str) -> None:
         try:

@@ -68,8 +68,8 @@ class View:
         grid.add_row("contactors", _contactors(facts), "buses", _buses(facts))
         grid.add_row("broker", _broker(facts), "record", _record(facts))
         progress_bar = Table.grid(padding=(0, 2))
-        progress_bar.add_row(ProgressBar(total=1.0, completed=progress, width=_BAR),
-                             f"{facts.get('t_s', 0):.0f} of at most {self._limit_s:.0f} s, next: {waiting_for}")  # fmt: skip
+        where = f"{facts.get('t_s', 0):.0f} of at most {self._limit_s:.0f} s, next: {waiting_for}"
+        progress_bar.add_row(ProgressBar(total=1.0, completed=progress, width=_BAR), where)
         body = Group(grid, Text(), _soc(facts), Text(), progress_bar, Text(), *self._lines)
         return Panel(body, title=f"Sluice · {self._title}", border_style="cyan", width=min(100, self._console.width))
 

@@ -29,6 +29,11 @@ import firmware.config  # noqa: E402
 import firmware.services  # noqa: E402
 import main  # noqa: E402
 from firmware.faults import F_TICK, F_WATCHDOG  # noqa: E402
+from firmware.units import UNKNOWN as UNKNOWN  # noqa: E402
+from firmware.wishes import SOURCES as SOURCES  # noqa: E402
+from firmware.wishes import SRC_AGGREGATOR as SRC_AGGREGATOR  # noqa: E402
+from firmware.wishes import SRC_OWNER as SRC_OWNER  # noqa: E402
+from firmware.wishes import W_POWER_W as W_POWER_W  # noqa: E402
 
 TICK_ms = 10
 SERVICES_EVERY = 6  # ticks: services may look 16 times a second

@@ -1,0 +1,20 @@
+"""The files of host_tests/unit, which pytest runs on CPython, once more on MicroPython: the same functions, 32 bits."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+MICROPYTHON = ROOT / "build" / "bin" / "micropython"
+HEAP = "1M"  # sources are compiled in it; small, as a collection's time grows with it
+FILES = sorted(path.stem for path in (ROOT / "host_tests" / "unit").glob("test_*.py"))
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_unit_file(name: str) -> None:
+    command = [str(MICROPYTHON), "-X", f"heapsize={HEAP}", "host_tests/run_units.py", name]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL)
+    text = done.stdout + done.stderr
+    assert done.returncode == 0, text[-4000:]
+    assert sum(line.startswith("ok ") for line in done.stdout.splitlines()) >= 1, "the file has no test"
