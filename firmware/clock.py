@@ -23,7 +23,7 @@ class Clock:
 
     def __init__(self, read_s, year):
         if year not in (1970, 2000):
-            raise ValueError("clock: epoch %s: the board must count from 1970 or 2000" % year)
+            raise ValueError("clock: epoch %s, not 1970 or 2000" % year)
         self._read_s = read_s
         self._gap_s = _GAP_s if year == 1970 else 0
         self._last = None
@@ -54,6 +54,3 @@ class Clock:
             born_s = now_s - self.up_s
             if self._born_s is None or abs(born_s - self._born_s) > _JUMP_s:
                 self._born_s = born_s
-
-    def restart(self):
-        pass

@@ -1,5 +1,6 @@
-# The second thread: what may be slow, block within a deadline, fail and restart. Each service has a name, step(now),
-# which ends within 5 s, and restart(). One boundary catches what a step raises; no service takes another with it.
+# The second thread: what may be slow, block within a deadline, fail and restart. Each service has a name and step(now),
+# which ends within 5 s, and where there is something to undo, restart() and close(). One boundary catches what a step
+# raises; no service takes another with it.
 import gc
 import os
 
@@ -33,9 +34,6 @@ class View:
         for reader in (self.sense, self.car, self.power, self.grid, self.control):
             reader.refresh()
 
-    def restart(self):
-        pass
-
 
 class Services:
     def __init__(self, services, journal, ticks_ms, log):
@@ -59,7 +57,8 @@ class Services:
             try:
                 if self._wait_ms[index]:
                     self._wait_ms[index] = 0
-                    service.restart()
+                    if hasattr(service, "restart"):
+                        service.restart()
                 elif self.failures[index] and age >= _GOOD_ms:
                     self.failures[index] = 0
                     self._journal.note(F_SERVICE, 0, index)

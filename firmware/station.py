@@ -194,42 +194,46 @@ _TRIES = const(4)
 class Record:
     def __init__(self, slots):
         self.now = array("i", [UNKNOWN] * slots)  # control's own; nobody else touches it
-        self._published = array("i", [UNKNOWN] * slots)
-        self._seq = array("i", [0])
+        self._published = array("i", [UNKNOWN] * slots + [0])  # and the sequence number: odd while it is written
 
     def publish(self):
-        seq, now, published = self._seq, self.now, self._published
-        seq[0] = (seq[0] + 1) & TICKS_MASK
-        for slot in range(len(now)):
+        now, published = self.now, self._published
+        slots = len(now)
+        published[slots] = (published[slots] + 1) & TICKS_MASK
+        for slot in range(slots):
             published[slot] = now[slot]
-        seq[0] = (seq[0] + 1) & TICKS_MASK
+        published[slots] = (published[slots] + 1) & TICKS_MASK
 
     def read(self, into):
-        # A whole copy into the reader's own array. False: the writer was faster each time; `into` may be torn then, so
-        # readers keep two arrays and swap only on True (see Reader).
-        seq, published = self._seq, self._published
+        # A whole copy into the reader's own array. False: the writer was faster each time; `into` may be torn then: see
+        # Reader.
+        published = self._published
+        slots = len(published) - 1
         for _ in range(_TRIES):
-            before = seq[0]
+            before = published[slots]
             if before & 1:
                 continue
-            for slot in range(len(published)):
+            for slot in range(slots):
                 into[slot] = published[slot]
-            if seq[0] == before:
+            if published[slots] == before:
                 return True
         return False
+
+
+_spare = array("i", [0] * CAR_SLOTS)  # the longest record; one thread reads
 
 
 class Reader:
     # A service's view of one record: `values` is always whole, at worst one poll old.
     def __init__(self, record):
         self._record = record
-        self.values = array("i", record._published)
-        self._spare = array("i", record._published)
+        self.values = array("i", record.now)
 
     def refresh(self):
-        if not self._record.read(self._spare):
+        if not self._record.read(_spare):
             return False
-        self.values, self._spare = self._spare, self.values
+        for slot in range(len(self.values)):
+            self.values[slot] = _spare[slot]
         return True
 
 

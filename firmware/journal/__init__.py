@@ -29,7 +29,7 @@ from firmware.units import age_ms
 
 EVENT = const(1)
 METER = const(2)
-_EVENTS = const(48)
+_EVENTS = const(32)
 _METERS = const(48)  # 12 hours of quarters
 _EVENTS_A_STEP = const(32)
 
@@ -119,9 +119,6 @@ class Journal:
             self._keep(F_EVENTS_LOST, 1, lost - self._lost, 0)
             self._keep(F_EVENTS_LOST, 0, 0, 0)
             self._lost = lost
-
-    def restart(self):
-        pass
 
     def note(self, code, state, data):
         # An event of the services themselves; raised or cleared once.
