@@ -1,6 +1,6 @@
 """The recorded charger plays against the emulated Leaf, which must say what the recorded Leaf said, in its order.
 
-Lines and voltages are inferred: d1 comes before the first frame, d2 1 s before 102.5.3 falls, the inlet has what 109.1-2
+Lines and voltages are inferred: d1 comes before the first frame, d2 1 s before 102.5.3 falls, the inlet has what 109
 tells while the car's contactors are open.
 """
 

@@ -129,8 +129,6 @@ PROFILES: dict[str, Profile] = {
         replace(ZE0, name="leaf_early_200", discharge_early=True),
         replace(ZE0, name="leaf_ends_when_idle", idle_stop_ms=360_000),
         replace(ZE0, name="leaf_no_v2x", v2x=False, ceiling_permille=1000),
-        replace(ZE0, name="leaf_soc_up", soc_rounding="up"),
-        replace(ZE0, name="leaf_soc_nearest", soc_rounding="nearest"),
     )
 }
 
