@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from hw_tests.bench.frame import Frame
 from hw_tests.bench.replay.entry import ReplayError
 from hw_tests.bench.replay.protocol import CHARGER, VEHICLE, Told
 from hw_tests.bench.replay.script import Script, Step, words_of
@@ -71,6 +72,10 @@ class ChademoFlow:
         if step.name == "102" and len(step.frame.data) == 8:
             self._vehicle.permission = bool(step.frame.data[5] & 1)
         return False
+
+    def repeat(self, now_ms: int) -> list[Frame]:
+        """All of its frames are short."""
+        return []
 
     def act(self, what: str) -> None:
         """ "open": the car's contactors."""

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from hw_tests.bench.gbt27930.messages import BY_ID, CAR_CM_ID, CAR_DT_ID
+from hw_tests.bench.frame import Frame
+from hw_tests.bench.gbt27930.messages import BY_ID, BY_NAME, CAR_CM_ID, CAR_DT_ID
 from hw_tests.bench.gbt27930.transport import ABORT, CTS, EOMA, RTS
 from hw_tests.bench.replay.entry import ReplayError
 from hw_tests.bench.replay.protocol import CHARGER, VEHICLE, Told
@@ -15,6 +16,7 @@ TIMEOUTS_s = {
     "CTS of the transport": (1.25, "facts 1.3 T3"), "EoMA of the transport": (1.25, "facts 1.3 T3"),
 }  # fmt: skip
 _OPENS = ("BST", "BSD", "BEM")
+_BCS = BY_NAME["BCS"].pgn
 _LEAST_V = 50.0  # a pack below this is none
 _GRACE_ms = 1000  # for a fault that the car's own words explain
 _FLOW_W = 50.0  # less is nothing, or no change
@@ -46,6 +48,10 @@ class GbtFlow:
         self._answers: dict[int, tuple[int, int]] = {}  # PGN: control byte, last packet allowed
         self._pgn = -1
         self._acknowledged = True
+        self._newest: list[Frame] = []  # the transfer that was sent last
+        self._report: list[Frame] = []  # the newest BCS
+        self._begun_ms = 0
+        self._again = 0  # packets of it that were sent once more, from 1; 0: none under way
 
     def heard(self, told: Told, now_ms: int) -> None:
         """CTS, EoMA or abort."""
@@ -57,6 +63,8 @@ class GbtFlow:
         elif told.raw[0] in (EOMA, ABORT):
             self._answers[pgn] = told.raw[0], 255
             self._acknowledged = True
+            if pgn == _BCS and self._pgn == _BCS and not self._again:
+                self._report = list(self._newest)
 
     def cycle(self, now_ms: int) -> None:
         """Nothing of its own."""
@@ -77,6 +85,9 @@ class GbtFlow:
     def sent(self, step: Step, now_ms: int) -> bool:
         """Switches, and after a request a moment for its answer."""
         frame = step.frame
+        self._again = 0
+        if frame.id == CAR_DT_ID:
+            self._newest.append(frame)
         if step.name in _OPENS:
             self._vehicle.close_contactors = False
         elif step.name == "BRO" and frame.data[:1] == b"\xaa":
@@ -85,9 +96,31 @@ class GbtFlow:
             return False
         if frame.data[0] == RTS:
             self._pgn = frame.data[5] | frame.data[6] << 8 | frame.data[7] << 16
-            self._answers.pop(self._pgn, None)
-            self._acknowledged = False
+            self._request(now_ms)
+            self._newest = [frame]
         return True
+
+    def _request(self, now_ms: int) -> None:
+        self._answers.pop(self._pgn, None)
+        self._acknowledged = False
+        self._begun_ms = now_ms
+
+    def repeat(self, now_ms: int) -> list[Frame]:
+        """While the car waits: BCS goes on every 250 ms."""
+        report = self._report
+        if self._again:
+            if self._again < len(report) and report[self._again].data[0] <= self._answers.get(_BCS, (0, 0))[1]:
+                self._again += 1
+                return [report[self._again - 1]]
+            self._again = 0 if self._acknowledged else self._again
+        elif (
+            report and now_ms - self._begun_ms >= BY_NAME["BCS"].period_ms
+        ):  # also instead of one that the wait cut off
+            self._pgn = _BCS
+            self._request(now_ms)
+            self._again = 1
+            return [report[0]]
+        return []
 
 
 def _first(tolds: list[Told], name: str) -> dict[str, Any]:
@@ -103,7 +136,9 @@ def script_of(tolds: list[Told]) -> Script:
         raise ReplayError("the log has no frame of a car: there is nothing to play at the station.")
     if not any(word.text in ("CHM", "CRM=00") for word in words):
         raise ReplayError("the log begins in mid-session, without CHM or CRM: the station cannot be brought there.")
-    own = ("CTS", "CRO=00", "CSDP")
+    own: tuple[str, ...] = ("CTS", "CRO=00", "CSDP")
+    if not any(word.text == "CHM" for word in words):  # a car of the 2011 edition, or a log that began late
+        own += ("CHM",)
     script = Script(steps, words, word_of, GbtFlow, TIMEOUTS_s, _periods(steps), ("CST", "CEM"), own)
     _infer(script, tolds)
     _stop(script, tolds)
@@ -170,7 +205,8 @@ def _wishes(tolds: list[Told]) -> list[tuple[float, int]]:
         ahead = [watt for at_s, watt in flows if at_s >= t_s and watt * direction > _FLOW_W]
         wishes.append((t_s, _at_meter(ahead[0] if ahead else direction * _SOME_W)))
     for t_s, watt in flows:
-        if abs(watt) > _FLOW_W:
+        told = [direction for at_s, direction in turns if at_s <= t_s][-1:] or [0]
+        if abs(watt) > _FLOW_W and watt * told[0] >= 0:  # what still flows the old way is no wish
             wishes.append((t_s, _at_meter(watt)))
     wishes.sort()
     kept: list[tuple[float, int]] = []

@@ -230,6 +230,8 @@ class Player:
                 self._sent_ms[can_id] = now_ms
                 self.repeated += 1
                 out.append(frame)
+        if not waits_for.endswith("transport"):
+            out += self._flow.repeat(now_ms)
 
     def held_ms(self, now_ms: int) -> int:
         """For how long."""

@@ -43,6 +43,9 @@ class Flow(Protocol):
     def sent(self, step: Step, now_ms: int) -> bool:
         """It was sent. True: wait a tick, its answer comes first."""
 
+    def repeat(self, now_ms: int) -> list[Frame]:
+        """While the car waits for a word: what it goes on sending beside its short cyclic frames."""
+
     def cycle(self, now_ms: int) -> None:
         """Once a tick."""
 

@@ -21,6 +21,7 @@ _GRACE_s = 120.0  # the firmware's own times: insulation test, precharge, retrie
 _TAIL_s = 2.0  # after the last frame
 _LEASE_ms = 80_000_000
 _SILENT_s = 0.5
+_LOG_ENDS_s = 0.2
 _UNSEEN = ("insulation",)  # a charger may tell the voltage of its test to the car or keep it to itself
 
 
@@ -35,6 +36,7 @@ class Result:
     faults: list[Line] = field(default_factory=list)
     parts: Line | None = None  # the first place where recorded charger and firmware part
     virtual_s: float = 0.0
+    last_s: float = 0.0  # of the recording
     current_most_A: float = 0.0
 
     @property
@@ -122,6 +124,7 @@ def play(tolds: list[Told], dialect: Dialect, out: Show | None = None) -> Result
         replayed.hear(told)
     replayed.finish()
     result = Result(player, script, recorded, replayed, stage.faults)
+    result.last_s = tolds[-1].t_s
     result.virtual_s, result.current_most_A = world.now_ms / 1000, stage.current_most_A
     result.parts = _parts(result, tolds)
     return result
@@ -148,7 +151,7 @@ def answers(result: Result) -> list[Line]:
 def _parts(result: Result, tolds: list[Told]) -> Line | None:
     """The first place where the two part, by the recorded time."""
     found = [each for each in (result.player.parted, _other_word(result), _silence(result, tolds)) if each is not None]
-    return dict(min(found, key=lambda each: each["recorded_s"])) if found else None
+    return dict(min(found, key=lambda each: round(each["recorded_s"], 1))) if found else None
 
 
 def _other_word(result: Result) -> Line | None:
@@ -162,6 +165,8 @@ def _other_word(result: Result) -> Line | None:
             return {"t_s": round(mine.t_s, 3), "recorded_s": theirs.t_s, "reason": why}
     if len(said) > len(recorded):
         mine, rec_s = said[len(recorded)]
+        if rec_s >= result.last_s - _LOG_ENDS_s:
+            return None  # the log is over, not the session
         why = f"the firmware says {mine.text}, the recorded charger says nothing new any more"
         return {"t_s": round(mine.t_s, 3), "recorded_s": rec_s, "reason": why}
     if len(said) < len(recorded) and player.parted is None:
