@@ -126,8 +126,7 @@ def _battery(s, now):
     t = s.told
     s.car[C_TEMP_MAX_dC] = t.temp_dC
     if t.fault:
-        s.faults.set(F_CAR_FAULT, t.fault, now)
-        stops.end(s, F_CAR_FAULT, 1, now)
+        stops.fault(s, F_CAR_FAULT, t.fault, 1, now)
         return 1
     permission = t.permission
     if permission < 2 or (permission == 2 and s.v112):
@@ -208,14 +207,12 @@ def _wait(s, kind, now):
         s.held_at = now
     elif kind == _PAUSE:
         if waited_ms >= PAUSE_ms:
-            s.faults.set(F_CAR_PAUSE_LONG, 0, now)
-            stops.end(s, F_CAR_PAUSE_LONG, 0, now)
+            stops.fault(s, F_CAR_PAUSE_LONG, 0, 0, now)
     elif waited_ms >= TURN_ms:
         if s.direction == DISCHARGE:
             withdraw(s)  # and back to charging
         else:
-            s.faults.set(F_CAR_TIMEOUT, s.told.mode, now)
-            stops.end(s, F_CAR_TIMEOUT, 0, now)
+            stops.fault(s, F_CAR_TIMEOUT, s.told.mode, 0, now)
 
 
 def tell(s, now):

@@ -1,6 +1,6 @@
 # From the plug to closed contactors: facts 1.5 (power) and 1.6 (time-outs). One function a state; `s` is the session.
 from firmware.contract import INSULATE, MATCH, OFF, RUN
-from firmware.faults import F_CAR_INCOMPATIBLE, F_CAR_VOLTAGE_ABSENT, F_LOCK
+from firmware.faults import F_CAR_ERROR_FRAME, F_CAR_INCOMPATIBLE, F_CAR_VOLTAGE_ABSENT, F_LOCK
 from firmware.station import (
     C_PROTOCOL,
     C_SESSION,
@@ -78,7 +78,7 @@ def idle(s, now, reached):
     if s.sense[S_PLUGGED]:
         # Faults that came after the plug was pulled (a pull at full power raises them then) end with this plug-in.
         s.faults.replugged(now)
-        s.car[C_SESSION] = s.session = s.session + 1 & TICKS_MASK
+        s.car[C_SESSION] = s.car[C_SESSION] + 1 & TICKS_MASK
         s.car[C_STOP_REASON] = 0
         s.forget()
         s.go(PLUGGED, 0, now)
@@ -100,25 +100,19 @@ def locking(s, now, reached):
         if s.settings.v112:
             s.go(PROPOSE, CDC, now)
         else:
-            _hello(s, now)
+            s.go(HELLO, CHM, now)
     elif s.waited_ms >= LOCK_ms:
-        s.faults.set(F_LOCK, 0, now)
-        stops.end(s, F_LOCK, 0, now)
+        stops.fault(s, F_LOCK, 0, 0, now)
 
 
 def propose(s, now, reached):
     # V1.12: without a complete BDC in answer to our CDC this is plain 2015 charging (facts 1.8a).
     if not s.lacks(BDC):
         s.v112 = 1
-        s.car[C_PROTOCOL] = s.protocol = PROTO_GBT27930_V112
-        _hello(s, now)
+        s.car[C_PROTOCOL] = PROTO_GBT27930_V112
+        s.go(HELLO, CHM, now)
     elif s.waited_ms >= CDC_ms:
-        _hello(s, now)
-
-
-def _hello(s, now):
-    s.hello_at = now
-    s.go(HELLO, CHM, now)
+        s.go(HELLO, CHM, now)
 
 
 def hello(s, now, reached):
@@ -133,7 +127,7 @@ def hello(s, now, reached):
     want = s.want
     want.mode = INSULATE
     want.voltage_dV = min(voltage_dV, _most_dV(s))
-    want.deadline_ms = CRM_ms - ((now - s.hello_at) & TICKS_MASK)
+    want.deadline_ms = CRM_ms - s.waited_ms
     s.go(INSULATION, CHM, now)
 
 
@@ -153,7 +147,9 @@ def discharged(s, now, reached):
 def identify(s, now, reached):
     if not s.lacks(BRM):
         s.crm(READY)
-        stops.heard_again(s, now)
+        # The car is back: what stood for its silence is over.
+        s.faults.clear(F_CAR_ERROR_FRAME, now)
+        s.car[C_STOP_REASON] = 0
         s.go(ACCEPT, CRM, now)
     elif s.waited_ms >= (RETRY_ms if s.tries else BRM_ms):
         stops.again(s, CEM_BRM, now)
@@ -185,8 +181,7 @@ def _parameters(s, now):
     car[C_CAPACITY_Wh] = energy_Wh
     least_dV, most_dV = _least_dV(s), _most_dV(s)
     if not least_dV <= t.pack_dV <= most_dV or t.pack_dV > t.pack_max_dV:
-        s.faults.set(F_CAR_INCOMPATIBLE, t.pack_dV & 0xFFFF, now)
-        return stops.end(s, F_CAR_INCOMPATIBLE, 0, now)
+        return stops.fault(s, F_CAR_INCOMPATIBLE, t.pack_dV & 0xFFFF, 0, now)
     most_dA = s.settings.current_max_dA
     known_dA = s.converter[V_MAX_dA]
     if 0 < known_dA < most_dA:
@@ -221,8 +216,7 @@ def precharge(s, now, reached):
         s.want.deadline_ms = CRO_ms - (s.waited_ms)
         s.want.mode = MATCH
     elif s.waited_ms >= INLET_ms:
-        s.faults.set(F_CAR_VOLTAGE_ABSENT, s.sense[S_INLET_dV] & 0xFFFF, now)
-        stops.end(s, F_CAR_VOLTAGE_ABSENT, 0, now)
+        stops.fault(s, F_CAR_VOLTAGE_ABSENT, s.sense[S_INLET_dV] & 0xFFFF, 0, now)
 
 
 def _inlet_fits(s, inlet_dV, pack_dV):

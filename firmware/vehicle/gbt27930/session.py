@@ -5,6 +5,7 @@ from array import array
 from micropython import const
 
 from firmware.contract import CHARGE, NEITHER, OFF, Want
+from firmware.faults import F_LOCK
 from firmware.station import (
     C_CAN_DISCHARGE,
     C_PAUSED,
@@ -65,7 +66,6 @@ _STEPS = (
 class Session:
     def __init__(self, station, faults, settings):
         self.want = Want()
-        self.protocol = PROTO_GBT27930_2015
         self.settings = settings
         self.faults = faults
         self.car = station.car.now
@@ -85,7 +85,6 @@ class Session:
         self.stop = 0  # as asked of this tick
         self.asked = NEITHER
         self.begin = 0  # a person asked to start
-        self.session = 0
         self.car[C_SESSION] = 0
         self.car[C_PHASE] = PH_IDLE
         self.car[C_STOP_REASON] = 0
@@ -98,18 +97,16 @@ class Session:
             if slot != C_PHASE and slot != C_STOP_REASON:
                 car[slot] = UNKNOWN
         car[C_PAUSED] = car[C_CAN_DISCHARGE] = car[C_CHARGE_dA] = car[C_DISCHARGE_dA] = 0
-        car[C_PROTOCOL] = self.protocol = PROTO_GBT27930_2015
+        car[C_PROTOCOL] = PROTO_GBT27930_2015
         self.told.__init__()
         self.transport.close()
         self.heard = 0
         self.seen = 0
-        self.reason = 0
         self.away = 0  # the plug was pulled in mid-session
         self.tries = 0
         self.judge_weld = 0  # contactors were closed: check them at the end
         self.v112 = 0  # 1: BDC answered our CDC
         self.offered = 0  # 1: BCPP too, and cycles left
-        self.hello_at = 0
         self.minutes = 0
         self.minute_at = self.told_at = 0
         self.charged_Wh = 0
@@ -191,17 +188,13 @@ class Session:
                 if self.seen & _LOUD:
                     stops.loud(self, now)
                 elif self.sense[S_LOCKED] == 0:
-                    stops.unlocked(self, now)
+                    stops.fault(self, F_LOCK, 1, 0, now)
         self.waited_ms = (now - self.since) & TICKS_MASK
         _STEPS[self.state](self, now, reached)
         if self.heard:
-            self._age(now)
-
-    def _age(self, now):
-        age = (now - self._heard_at) & TICKS_MASK
-        if age > _OLD_ms:
-            self._heard_at = (now - _OLD_ms) & TICKS_MASK
-        self.car[C_AGE_ms] = age
+            self.car[C_AGE_ms] = age_ms = (now - self._heard_at) & TICKS_MASK
+            if age_ms > _OLD_ms:
+                self._heard_at = (now - _OLD_ms) & TICKS_MASK
 
     # --- for the states ---
     def go(self, state, mask, now):

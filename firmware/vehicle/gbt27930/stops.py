@@ -107,19 +107,18 @@ def pulled(s, now):
     else:
         s.want.mode = OFF
         s.want.emergency = 1
-        s.reason = s.car[C_STOP_REASON] = F_CC1_LOST
+        s.car[C_STOP_REASON] = F_CC1_LOST
         s.go(BLEEDING, 0, now)
 
 
-def unlocked(s, now):
-    s.faults.set(F_LOCK, 1, now)
-    end(s, F_LOCK, 0, now)
+def fault(s, code, data, urgent, now):
+    s.faults.set(code, data, now)
+    end(s, code, urgent, now)
 
 
 def failed(s, code, now):
     # The stage could not do what was wanted.
-    s.faults.set(code, 0, now)
-    end(s, code, severity[code] >= EMERGENCY, now)
+    fault(s, code, 0, severity[code] >= EMERGENCY, now)
 
 
 def loud(s, now):
@@ -127,11 +126,9 @@ def loud(s, now):
     t = s.told
     if not s.lacks(BST):
         if t.stop_fault:
-            s.faults.set(F_CAR_FAULT, t.stop_fault, now)
-            end(s, F_CAR_FAULT, 1, now)
+            fault(s, F_CAR_FAULT, t.stop_fault, 1, now)
         else:
-            s.faults.set(F_CAR_STOPPED, t.stop, now)
-            end(s, F_CAR_STOPPED, 0, now)
+            fault(s, F_CAR_STOPPED, t.stop, 0, now)
         return
     s.seen &= ~(1 << BEM)
     s.faults.set(F_CAR_ERROR_FRAME, t.error, now)
@@ -163,18 +160,6 @@ def _back(s, mask, now):
     s.go(RETRY, mask, now)
 
 
-def heard_again(s, now):
-    # The car is back: what stood for its silence is over.
-    s.faults.clear(F_CAR_ERROR_FRAME, now)
-    s.car[C_STOP_REASON] = 0
-
-
-def given_up(s, now):
-    s.faults.set(F_CAR_RETRIES, s.tries, now)
-    s.reason = s.car[C_STOP_REASON] = F_CAR_RETRIES
-    s.go(BLEEDING, s.out.mask, now)
-
-
 def end(s, code, urgent, now):
     # CST, if the car has come so far as to understand it (facts 1.6: it stops, answers, and statistics follow).
     spoken = IDENTIFY < s.state <= ENERGY
@@ -199,7 +184,7 @@ def _cut(s, code, urgent):
         want.emergency = 1  # and stays until the stage is open and bled
     want.deadline_ms = 0
     car[C_CHARGE_dA] = car[C_DISCHARGE_dA] = car[C_PAUSED] = 0
-    s.reason = car[C_STOP_REASON] = code
+    car[C_STOP_REASON] = code
 
 
 def _reasons(d, code, by_car, stop):
@@ -220,7 +205,9 @@ def retry(s, now, reached):
         return
     s.want.emergency = 0
     if s.tries > TRIES:
-        given_up(s, now)
+        s.faults.set(F_CAR_RETRIES, s.tries, now)
+        s.car[C_STOP_REASON] = F_CAR_RETRIES
+        s.go(BLEEDING, s.out.mask, now)
     else:
         s.identification(now)
 
@@ -269,7 +256,7 @@ def weld(s, now, reached):
         return
     if reached.fault:
         s.faults.set(reached.fault, 0, now)
-        s.reason = s.car[C_STOP_REASON] = reached.fault
+        s.car[C_STOP_REASON] = reached.fault
     s.want.mode = OFF
     s.go(BLEEDING, s.out.mask, now)
 
@@ -291,7 +278,7 @@ def unlocking(s, now, reached):
     if s.waited_ms >= AUX_OFF_ms and s.is_off(reached):
         s.want.lock = 0
         s.go(ENDED, 0, now)
-        if s.reason and severity[s.reason] >= STOP:
+        if s.car[C_STOP_REASON] and severity[s.car[C_STOP_REASON]] >= STOP:
             s.car[C_PHASE] = PH_FAULT
 
 
