@@ -30,7 +30,7 @@ from firmware.units import age_ms
 EVENT = const(1)
 METER = const(2)
 _EVENTS = const(32)
-_METERS = const(48)  # 12 hours of quarters
+_METERS = const(32)  # 8 hours of quarters
 _EVENTS_A_STEP = const(32)
 
 # Slots of every record. Times are uptimes: the clock may be set later.

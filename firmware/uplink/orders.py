@@ -70,7 +70,7 @@ class Orders:
         answer = [verb, "", "rejected", "", 0, None, ""]
         try:
             if oversize:
-                raise Refusal("malformed", "%d bytes are too long" % oversize)
+                raise Refusal("malformed", "%d B: too long" % oversize)
             order = _read(payload)
             answer[_ID] = _id(order)
             if retained:
@@ -86,7 +86,7 @@ class Orders:
         for given in self._given:
             if given[_ID] == answer[_ID]:
                 if not dup:
-                    raise Refusal("repeated", "first answer: %s %s" % (given[_RESULT], given[_REASON]))
+                    raise Refusal("repeated", "was %s %s" % (given[_RESULT], given[_REASON]))
                 pending = self._pending[given[A_VERB]]
                 if pending is None or pending[0] is not given:
                     self._put(self._answers, given)
@@ -122,7 +122,7 @@ class Orders:
         if left_s <= 0:
             raise Refusal("expired", "%d s ago" % -left_s)
         if left_s > _DAY_s:
-            raise Refusal("lease_too_long", "exp is over a day away; is it Unix seconds?")
+            raise Refusal("lease_too_long", "exp: over a day")
         if not -_AHEAD_s <= age_s <= _OLD_s:
             raise Refusal("stale", "t is %d s ago" % age_s)
         if t < newest:
@@ -255,14 +255,14 @@ def _id(order):
                 break
         else:
             return value
-    raise Refusal("malformed", "id: 1 to %d printable ASCII characters, no quotes" % _ID_MAX)
+    raise Refusal("malformed", "id: 1 to %d plain characters" % _ID_MAX)
 
 
 def _seconds(order, key):
     # Floats have no place here: on the board they are 128 s coarse at today's Unix time.
     value = order.pop(key, None)
     if type(value) is not int:
-        raise Refusal("malformed", key + ": Unix seconds, a whole number")
+        raise Refusal("malformed", key + ": Unix seconds")
     return value
 
 
@@ -284,5 +284,5 @@ def _limits(order):
         if key in order:
             limits[index] = _number(order, key, 0, 1000 if index == 2 else _POWER_MAX_W)
     if limits == [UNKNOWN, UNKNOWN, UNKNOWN]:
-        raise Refusal("malformed", "charge_max_W, discharge_max_W or floor_permille")
+        raise Refusal("malformed", "no limit in it")
     return limits
