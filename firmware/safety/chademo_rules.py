@@ -46,7 +46,7 @@ class Rules:
 
     def __init__(self, number=2):
         # Exactly what may leave, all of 8 bytes. 118 belongs to 2.0.
-        self.ids = (_CHARGER_1, _CHARGER_2, _DISCHARGER_1, _DISCHARGER_2)
+        self.ids = (_CHARGER_1, _CHARGER_2, _DISCHARGER_1, _DISCHARGER_2)  # type: tuple
         if number > 2:
             self.ids += (_CHARGER_3,)
         self.number = number  # ours

@@ -1,6 +1,6 @@
 # Safe is a sequence, not a level (DESIGN rule 2): converter off and module-enable off, contactors open at 5 A or when
-# time is up, bleed, auxiliary supply off, unlock at a safe voltage. Every output mask passes here on its way to the pins;
-# an early contactor-off becomes the sequence, and what is out of order keeps its old state and is counted.
+# time is up, bleed, auxiliary supply off, unlock at a safe voltage. Every output mask passes here on its way to the
+# pins; an early contactor-off becomes the sequence, and what is out of order keeps its old state and is counted.
 from micropython import const
 
 from firmware.signals import (

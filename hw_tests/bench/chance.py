@@ -11,7 +11,8 @@ from hw_tests.bench.life import Event, Setting
 
 WRAP_ms = 1 << 30
 HANDSHAKE_ms = 9_500  # plug to power
-CARS = ("v2g", "v2g", "v2g", "v2g", "v2g", "v2g", "v2g", "v2g", "v2g_soc_up", "v2g_soc_down", "v2g_soc_nearest", "v2g_ends_when_full",
+CARS = ("v2g", "v2g", "v2g", "v2g", "v2g", "v2g", "v2g", "v2g", "v2g_soc_up", "v2g_soc_down",
+        "v2g_soc_nearest", "v2g_ends_when_full",
         "v2g_no_cycles_left", "charge_2015", "edition_2011", "charge_only_2015")  # fmt: skip
 _MESSAGES = ("", "BCL", "BCS", "BSM", "BRO", "BCP", "BRM", "BHM", "BST", "BSD")
 _ALARMS = ("insulation", "over_current", "over_temperature", "connector", "cell_voltage", "soc")

@@ -35,7 +35,8 @@ LOOP_s = 0.001
 SAMPLE_ms = 3
 LINK_ms = 10
 FACT_ms = 50
-_WATCHED = ("contactor", "car_contactor", "plugged", "locked", "aux", "d1", "d2", "permission", "enable", "bleed", "converter_on",
+_WATCHED = ("contactor", "car_contactor", "plugged", "locked", "aux", "d1", "d2", "permission", "enable",
+            "bleed", "converter_on",
             "openings", "opened_under_load", "heartbeat_losses")  # fmt: skip
 
 

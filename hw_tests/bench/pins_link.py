@@ -1,6 +1,7 @@
 """The link between the bench's pins and a firmware on this machine: small records over TCP, the firmware connects.
 
-bench -> firmware, 32 bytes LE: u16 0x5A51, u16 seq, u32 now_ms, u16 flags (bit 0: lockstep, bit 1: fail), 11 x u16 raw inputs
+bench -> firmware, 32 bytes LE: u16 0x5A51, u16 seq, u32 now_ms, u16 flags (bit 0: lockstep, bit 1: fail), 11 x u16
+raw inputs
 firmware -> bench, 16 bytes LE: u16 0xA515, u16 seq of the newest record, u16 outputs, u16 flags, u32 bytes allocated,
 u32 free heap
 """
