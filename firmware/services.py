@@ -45,6 +45,7 @@ class Services:
         self._ticks_ms = ticks_ms
         self._log = log
         self._stop = bytearray(1)
+        self.longest_ms = 0  # the longest round so far
 
     def step(self, now):
         # Every service once, each behind the boundary. In lockstep the bench calls this between two ticks.
@@ -79,7 +80,9 @@ class Services:
     def run(self, sleep_ms):
         # The thread itself.
         while not self._stop[0]:
-            self.step(self._ticks_ms())
+            begun = self._ticks_ms()
+            self.step(begun)
+            self.longest_ms = max(self.longest_ms, age_ms(self._ticks_ms(), begun))
             sleep_ms(_PAUSE_ms)
         for service in self.services:
             if hasattr(service, "close"):
