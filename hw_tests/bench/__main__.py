@@ -7,6 +7,7 @@ from typing import Any
 
 from hw_tests.bench import scenario, summary
 from hw_tests.bench.scenario import Scenario, ScenarioError
+from hw_tests.bench.stepped import run_lockstep
 from hw_tests.bench.view import View
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -44,6 +45,9 @@ def play(each: Scenario, stepped: bool) -> dict[str, Any]:
             from hw_tests.bench import live
 
             made = live.run(each, folder, view)
+            if made["result"] == "pass" and all(step.do != "exception" for step in each.steps):
+                summary.add_lockstep(made, run_lockstep(each, folder / "lockstep"))
+                summary.write(made, folder)
     print(summary.text(made))
     print(f"files: {folder.relative_to(ROOT)}/ (summary.json, session.png, events.jsonl, mqtt.jsonl, *.log)")
     return made

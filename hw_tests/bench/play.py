@@ -54,7 +54,6 @@ class Play:
         self.aggregator = Aggregator(str(station.get("site", SITE)), str(station.get("station", STATION)),
                                      outside.send, outside.wall_s)  # fmt: skip
         self.director = Director(scenario, self._do, lambda text: self.tell("director", text))
-        self.heap_free_min: int | None = None
         self._outside = outside
         self._floods: list[_Flood] = []
         self._news = True  # something arrived that facts must learn
@@ -102,17 +101,12 @@ class Play:
             self._event(message)
         elif what in ("status", "birth", "meter"):
             self.tell(what, _words(message))
-        elif what == "state":
-            heap = message.get("heap_free_B")
-            if heap is not None:
-                self.heap_free_min = min(heap, self.heap_free_min or heap)
 
-    def finish(self, phases: Iterable[str], firmware: Mapping[str, Any], steps: bool = True) -> dict[str, Any]:
-        """Judge, and write summary.json and session.png; `phases` as the bench saw them."""
+    def finish(self, phases: Iterable[str], firmware: Mapping[str, Any]) -> dict[str, Any]:
+        """Judge, and write summary.json; `phases` as the bench saw them."""
         told = self.aggregator.phases
-        known = {"heap_free_min_bytes": self.heap_free_min, **firmware}
         verdicts = self.director.verdicts(self.facts)
-        made = summary.build(self.scenario, verdicts, self.facts, told or list(phases), known)
+        made = summary.build(self.scenario, verdicts, self.facts, told or list(phases), firmware)
         self.record.close()
         if self.record.folder is not None:
             summary.write(made, self.record.folder)

@@ -9,7 +9,6 @@ from hw_tests.bench.scenario import Scenario
 from hw_tests.bench.vehicles import vehicle
 from hw_tests.bench.view import View
 from hw_tests.bench.virtual import Surroundings
-from hw_tests.bench.world import StepWorld
 
 
 class MqttTap:
@@ -72,6 +71,8 @@ def parameters(scenario: Scenario) -> tuple[dict[str, Any], dict[str, Any], dict
 
 def run(scenario: Scenario, folder: Path | None = None, view: View | None = None, **how: Any) -> dict[str, Any]:
     """The summary of one run; files into `folder` if given. `how`: see StepWorld."""
+    from hw_tests.bench.world import StepWorld  # only this one needs the firmware in this process
+
     world = StepWorld(*parameters(scenario), **how)
     return play(scenario, world, folder, view)
 

@@ -47,6 +47,23 @@ def build(scenario: Scenario, verdicts: Sequence[Verdict], facts: Mapping[str, A
     }  # fmt: skip
 
 
+def add_lockstep(summary: dict[str, Any], lockstep: Mapping[str, Any]) -> None:
+    """What only the lockstep run of the same scenario can know: allocation, and the heap after a collection. Both
+    become checks: the tick allocates nothing, and that run passes too."""
+    allocated, free = lockstep["tick"]["allocated_bytes"], lockstep["heap"]["free_min_bytes"]
+    summary["tick"]["allocated_bytes"] = allocated
+    summary["heap"]["free_min_bytes"] = free
+    failed = [check["name"] for check in lockstep["checks"] if not check["pass"]]
+    summary["checks"] += [
+        {"name": "the_tick_allocates_nothing", "pass": allocated == 0,
+         "detail": f"{allocated} bytes in {lockstep['tick']['count']} ticks; at least {free} bytes of heap free"},
+        {"name": "the_same_in_lockstep", "pass": not failed,
+         "detail": f"failed: {', '.join(failed)}" if failed else "the same session in virtual time passes"},
+    ]  # fmt: skip
+    if not all(check["pass"] for check in summary["checks"]):
+        summary["result"] = "fail"
+
+
 def write(summary: Mapping[str, Any], folder: Path) -> Path:
     """Into `folder`/summary.json."""
     path = folder / "summary.json"
