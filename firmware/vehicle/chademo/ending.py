@@ -8,6 +8,18 @@ from firmware.station import C_PHASE, C_STOP_REASON, PH_FAULT, S_PLUGGED, S_INLE
 from firmware.vehicle.chademo import stops
 from firmware.vehicle.chademo.frames import CHARGING, LOCKED, OPEN
 from firmware.vehicle.chademo.profiles import FIRST
+from firmware.vehicle.chademo.settings import (
+    D1_ms,
+    GOODBYE_ms,
+    OPENED_BLIND_ms,
+    OPENED_ms,
+    OPENED_URGENT_ms,
+    TOLD_ms,
+    UNLOCK_dV,
+    UNLOCK_ms,
+    WELD_ms,
+    WELDED_dV,
+)
 from firmware.vehicle.chademo.states import BLEEDING, ENDED, IDLE, OPENING, PLUGGED, RELEASE, UNLOCKING
 from firmware.vehicle.chademo.states import WELD as WELDED
 
@@ -19,7 +31,7 @@ def stopping(s, now, reached):
     stops.both(s, now)
     if not s.k:
         s.want.stop_dA_s = 0  # whoever began it
-    if s.late(now, s.settings.told_ms) and reached.idle or s.late(now, _STUCK_ms):
+    if s.late(now, TOLD_ms) and reached.idle or s.late(now, _STUCK_ms):
         s.status &= ~CHARGING
         s.go(OPENING, now)
 
@@ -27,18 +39,18 @@ def stopping(s, now, reached):
 def opening(s, now, reached):
     # Our bleeding is what the car's check counts on (108.0), so it begins before the car opens.
     stops.both(s, now)
-    settings, want = s.settings, s.want
+    want = s.want
     if s.judge_weld and s.stop < 2 and reached.open and want.mode == OFF:
         want.emergency = 0
-        want.deadline_ms = settings.opened_ms + settings.weld_ms
+        want.deadline_ms = OPENED_ms + WELD_ms
         want.mode = WELD
     if s.told.status & OPEN and s.profile != FIRST and reached.open:
         return s.go(WELDED, now)
-    limit_ms = settings.opened_blind_ms if s.profile == FIRST else settings.opened_ms
+    limit_ms = OPENED_BLIND_ms if s.profile == FIRST else OPENED_ms
     if s.stop == 2 or s.silent(now):
-        limit_ms = settings.opened_urgent_ms
+        limit_ms = OPENED_URGENT_ms
     if s.late(now, limit_ms):
-        if limit_ms == settings.opened_ms:
+        if limit_ms == OPENED_ms:
             stops.note(s, F_CAR_TIMEOUT, s.told.status, now)
         s.go(WELDED, now)
 
@@ -48,9 +60,9 @@ def weld(s, now, reached):
     code = reached.fault
     if s.want.mode == WELD and not code:
         if reached.mode != WELD or not reached.done:
-            if not s.late(now, s.settings.weld_ms):
+            if not s.late(now, WELD_ms):
                 return
-            code = F_CAR_CONTACTOR_WELDED if s.sense[S_INLET_dV] >= s.settings.welded_dV else F_BLEED
+            code = F_CAR_CONTACTOR_WELDED if s.sense[S_INLET_dV] >= WELDED_dV else F_BLEED
     if code:
         stops.note(s, code, max(0, s.sense[S_INLET_dV]), now)
     s.judge_weld = 0
@@ -65,13 +77,13 @@ def release(s, now, reached):
         if reached.open or reached.idle and s.late(now, _STUCK_ms):
             want.d2 = 0
             s.since = now
-    elif s.late(now, s.settings.d1_ms) and (_dead(s, S_INLET_dV) or s.late(now, s.settings.unlock_ms)):
+    elif s.late(now, D1_ms) and (_dead(s, S_INLET_dV) or s.late(now, UNLOCK_ms)):
         want.d1 = 0
         s.go(BLEEDING, now)
 
 
 def _dead(s, slot):
-    return -100 < s.sense[slot] < s.settings.unlock_dV
+    return -100 < s.sense[slot] < UNLOCK_dV
 
 
 def bleeding(s, now, reached):
@@ -79,13 +91,13 @@ def bleeding(s, now, reached):
         s.want.emergency = 0
         s.status &= ~LOCKED
         s.go(UNLOCKING, now)
-    elif s.late(now, s.settings.unlock_ms) and s.want.lock:
+    elif s.late(now, UNLOCK_ms) and s.want.lock:
         stops.note(s, F_BLEED, max(0, s.sense[S_INLET_dV]), now)
         s.since = now
 
 
 def unlocking(s, now, reached):
-    if s.late(now, s.settings.goodbye_ms):
+    if s.late(now, GOODBYE_ms):
         s.want.lock = 0
         s.out.only(0, now)
         s.go(ENDED, now)

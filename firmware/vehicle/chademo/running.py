@@ -28,6 +28,16 @@ from firmware.units import TICKS_MASK, UNKNOWN
 from firmware.vehicle.chademo import stops
 from firmware.vehicle.chademo.frames import CAN_DISCHARGE, CHARGING, LOCKED, V200, soc_permille
 from firmware.vehicle.chademo.profiles import CHARGE_ONLY, ceiling_permille, floor_permille
+from firmware.vehicle.chademo.settings import (
+    MINUTES,
+    ABOVE_dA,
+    AHEAD_dA,
+    DISCHARGE_min,
+    SLOPE_dA,
+    TAKEN_dA,
+    TAKEN_ms,
+    V200_ms,
+)
 
 _PACE_ms = const(100)
 _MINUTE_ms = const(60000)
@@ -42,9 +52,9 @@ def begin(s, now):
     want.mode = RUN
     s.status = CHARGING | LOCKED
     told_min = s.told.minutes
-    s.minutes = told_min if told_min > 0 else s.settings.minutes
-    s.discharge_min = s.settings.discharge_min
-    s.minute_at = s.pulse_at = s.taken_at = now
+    s.minutes = told_min if told_min > 0 else MINUTES
+    s.discharge_min = DISCHARGE_min
+    s.minute_at = s.taken_at = now
     s.pace_at = (now - _PACE_ms) & TICKS_MASK
 
 
@@ -90,8 +100,8 @@ def _too_far(s, now):
 def _takes_nothing(s, inlet_dV, current_dA, now):
     if current_dA >= _FLOWS_dA or current_dA <= -_FLOWS_dA:
         s.flowed = 1
-    elif inlet_dV >= s.want.voltage_dV - _NEAR_dV and s.want.charge_dA > 0 and s.told.request_dA >= s.settings.taken_dA:
-        return (now - s.taken_at) & TICKS_MASK >= s.settings.taken_ms
+    elif inlet_dV >= s.want.voltage_dV - _NEAR_dV and s.want.charge_dA > 0 and s.told.request_dA >= TAKEN_dA:
+        return (now - s.taken_at) & TICKS_MASK >= TAKEN_ms
     s.taken_at = now
     return 0
 
@@ -114,7 +124,7 @@ def _accepts(s, now):
     ceiling = ceiling_permille(t.most_raw, t.sequence, t.capacity_Wh) if s.compatible else UNKNOWN
     full = ceiling != UNKNOWN and soc >= ceiling
     car[C_CHARGE_dA] = 0 if full else min(t.request_dA, s.most_dA)
-    fresh = (now - s.at[V200]) & TICKS_MASK < s.settings.v200_ms
+    fresh = (now - s.at[V200]) & TICKS_MASK < V200_ms
     s.offered = 1 if s.compatible and t.status & CAN_DISCHARGE and not s.lacks(V200) and fresh else 0
     car[C_CAN_DISCHARGE] = s.offered
     car[C_DISCHARGE_dA] = 0
@@ -164,8 +174,8 @@ def _pace(s):
     if flowing_dA == UNKNOWN:
         flowing_dA = 0
     if target_dA < 0:
-        s.room_dA = min(-target_dA, max(0, -flowing_dA) + s.settings.ahead_dA) + s.settings.slope_dA
+        s.room_dA = min(-target_dA, max(0, -flowing_dA) + AHEAD_dA) + SLOPE_dA
     else:
-        s.room_dA = min(target_dA, max(0, flowing_dA) + s.settings.ahead_dA) + s.settings.slope_dA
+        s.room_dA = min(target_dA, max(0, flowing_dA) + AHEAD_dA) + SLOPE_dA
     if s.profile <= CHARGE_ONLY:
-        s.most_dA = min(s.own_dA, max(target_dA + s.settings.above_dA, s.told.least_dA))
+        s.most_dA = min(s.own_dA, max(target_dA + ABOVE_dA, s.told.least_dA))

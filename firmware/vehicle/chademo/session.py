@@ -26,6 +26,7 @@ from firmware.units import TICKS_MASK, UNKNOWN
 from firmware.vehicle.chademo import ending, running, starting, stops, telling
 from firmware.vehicle.chademo.frames import DECODE, ENABLED, IDS, LENGTH, MESSAGES, STOPPED, V102, Told
 from firmware.vehicle.chademo.outbox import Outbox
+from firmware.vehicle.chademo.settings import SILENT_ms, UNSTEADY_ms
 from firmware.vehicle.chademo.states import BLEEDING, ENERGY, HELLO, INSULATION, LOCKING, PHASES
 
 _OLD_ms = const(0x0FFFFFFF)  # an age stays here: it never wraps back to fresh
@@ -100,7 +101,7 @@ class Session:
         self.threshold_dV = 0  # 108.4-5
         self.target_dV = 0  # frozen at d2
         self.flowed = 0
-        self.check_at = self.pace_at = self.minute_at = self.pulse_at = self.taken_at = 0
+        self.check_at = self.pace_at = self.minute_at = self.taken_at = 0
         self.apart_at = 0  # since when k and 102.5.0 differ
         self.apart = 0
 
@@ -166,7 +167,7 @@ class Session:
         if self.sense[S_PERMISSION] == 1:
             self.k = 1
             self.k_at = now
-        elif self.k and (now - self.k_at) & TICKS_MASK >= self.settings.unsteady_ms:
+        elif self.k and (now - self.k_at) & TICKS_MASK >= UNSTEADY_ms:
             self.k = 0
 
     # --- for the states ---
@@ -183,7 +184,7 @@ class Session:
         return self.k and self.told.status & ENABLED
 
     def silent(self, now):
-        return (now - self.at[V102]) & TICKS_MASK >= self.settings.silent_ms
+        return (now - self.at[V102]) & TICKS_MASK >= SILENT_ms
 
     def late(self, now, limit_ms):
         return (now - self.since) & TICKS_MASK >= limit_ms

@@ -32,6 +32,25 @@ from firmware.vehicle.chademo import profiles, running, stops
 from firmware.vehicle.chademo.frames import CAN_DISCHARGE, INCOMPATIBLE, LOCKED, OPEN, STOPPED, V100, V101, V102, V200
 from firmware.vehicle.chademo.outbox import BASIC, HIGH, V2X
 from firmware.vehicle.chademo.profiles import CHARGE_ONLY, FIRST
+from firmware.vehicle.chademo.settings import (
+    ABOVE_dA,
+    AGAIN_ms,
+    APART_ms,
+    AVAILABLE_dV,
+    CLOSE_BLIND_dV,
+    CLOSE_BLIND_ms,
+    CLOSE_ms,
+    D2_ms,
+    EMPTY_dV,
+    HELLO_ms,
+    LOCK_ms,
+    MATCH_ms,
+    PERMIT_ms,
+    QUIET_ms,
+    REQUEST_ms,
+    TARGET_permille,
+    VOLTAGE_MIN_dV,
+)
 from firmware.vehicle.chademo.states import (
     ACCEPT,
     CLOSING,
@@ -65,7 +84,7 @@ def plugged(s, now, reached):
     elif s.stop or not (s.begin or s.settings.autostart) or not s.is_off(reached) or s.converter[V_READY] != 1:
         s.since = now
     elif s.sense[S_PERMISSION] != 0:  # still on from a session before, or not sampled yet
-        if s.late(now, s.settings.quiet_ms):
+        if s.late(now, QUIET_ms):
             s.faults.set(F_CAR_INCONSISTENT, 0, now)
             stops.end(s, F_CAR_INCONSISTENT, 0, now)
     else:
@@ -83,15 +102,15 @@ def hello(s, now, reached):
         s.offered_at = now
         s.go(OFFER, now)
         offer(s, now, reached)
-    elif s.late(now, s.settings.hello_ms):
+    elif s.late(now, HELLO_ms):
         _late(s, F_CAR_TIMEOUT, 0, now)
 
 
 def _own_limits(s):
     settings, converter = s.settings, s.converter
-    s.most_dV = _least_of(converter[V_MAX_dV], min(settings.available_dV, settings.voltage_max_dV))
+    s.most_dV = _least_of(converter[V_MAX_dV], min(AVAILABLE_dV, settings.voltage_max_dV))
     s.own_dA = s.most_dA = _least_of(converter[V_MAX_dA], settings.current_max_dA)
-    s.least_dV = max(converter[V_MIN_dV], settings.voltage_min_dV)
+    s.least_dV = max(converter[V_MIN_dV], VOLTAGE_MIN_dV)
 
 
 def _least_of(known, own):
@@ -105,7 +124,7 @@ def offer(s, now, reached):
         s.seen = 0
         s.minutes = 0
         s.go(ACCEPT, now)
-    elif s.late(now, s.settings.permit_ms):
+    elif s.late(now, PERMIT_ms):
         _late(s, F_CAR_INCONSISTENT if s.k or s.told.status & 1 else F_CAR_TIMEOUT, s.k, now)
     elif s.silent(now):
         _late(s, F_CAR_SILENT, 0, now)
@@ -122,11 +141,11 @@ def _roles(s, now):
 def accept(s, now, reached):
     # Everything once more, now that it counts.
     if not s.permitted():
-        if s.late(now, s.settings.apart_ms):
+        if s.late(now, APART_ms):
             _late(s, F_CAR_INCONSISTENT, s.k, now)
     elif not (s.lacks(V100) or s.lacks(V101) or s.lacks(V102) or (s.compatible and s.lacks(V200))):
         _parameters(s, now)
-    elif s.late(now, s.settings.again_ms):
+    elif s.late(now, AGAIN_ms):
         _late(s, F_CAR_SILENT, s.seen, now)
 
 
@@ -144,7 +163,7 @@ def _parameters(s, now):
         s.faults.set(F_CAR_INCOMPATIBLE, t.target_dV & 0xFFFF, now)
         return stops.end(s, F_CAR_INCOMPATIBLE, 0, now)
     if s.profile <= CHARGE_ONLY:
-        s.most_dA = min(s.own_dA, max(s.settings.above_dA, t.least_dA))
+        s.most_dA = min(s.own_dA, max(ABOVE_dA, t.least_dA))
     s.want.lock = 1
     s.go(LOCKING, now)
 
@@ -155,9 +174,9 @@ def locking(s, now, reached):
         want = s.want
         want.mode = INSULATE
         want.voltage_dV = s.most_dV
-        want.deadline_ms = s.settings.d2_ms - ((now - s.offered_at) & TICKS_MASK)
+        want.deadline_ms = D2_ms - ((now - s.offered_at) & TICKS_MASK)
         s.go(INSULATION, now)
-    elif s.late(now, s.settings.lock_ms):
+    elif s.late(now, LOCK_ms):
         _late(s, F_LOCK, 0, now)
 
 
@@ -172,24 +191,24 @@ def insulation(s, now, reached):
 
 def discharged(s, now, reached):
     # Step 4: some cars abort if the inlet is not about 0 V when d2 closes.
-    if s.is_off(reached) and -100 < s.sense[S_INLET_dV] < s.settings.empty_dV:
+    if s.is_off(reached) and -100 < s.sense[S_INLET_dV] < EMPTY_dV:
         s.target_dV = s.told.target_dV
         s.want.d2 = s.judge_weld = 1
         s.go(CLOSING, now)
-    elif (now - s.offered_at) & TICKS_MASK >= s.settings.d2_ms:
+    elif (now - s.offered_at) & TICKS_MASK >= D2_ms:
         _late(s, F_INSULATION, max(0, s.sense[S_INLET_dV]), now)
 
 
 def closing(s, now, reached):
     inlet_dV = s.sense[S_INLET_dV]
     if s.profile == FIRST:
-        if inlet_dV >= s.settings.close_blind_dV:
+        if inlet_dV >= CLOSE_BLIND_dV:
             s.go(PRECHARGE, now)
-        elif s.late(now, s.settings.close_blind_ms):
+        elif s.late(now, CLOSE_BLIND_ms):
             _late(s, F_CAR_VOLTAGE_ABSENT, 0, now)
     elif not s.told.status & OPEN and s.least_dV <= inlet_dV:
         s.go(PRECHARGE, now)
-    elif s.late(now, s.settings.close_ms):
+    elif s.late(now, CLOSE_ms):
         _late(s, F_CAR_TIMEOUT if s.told.status & OPEN else F_CAR_VOLTAGE_ABSENT, max(0, inlet_dV), now)
 
 
@@ -202,21 +221,21 @@ def precharge(s, now, reached):
         if reached.mode == MATCH and reached.done:
             if s.told.request_dA > 0:
                 _run(s, now)
-            elif s.late(now, s.settings.request_ms):
+            elif s.late(now, REQUEST_ms):
                 _late(s, F_CAR_TIMEOUT, 0, now)
-        elif s.late(now, s.settings.match_ms + s.settings.request_ms):
+        elif s.late(now, MATCH_ms + REQUEST_ms):
             _late(s, F_PRECHARGE, 0, now)
     elif s.least_dV <= s.sense[S_INLET_dV] <= _highest_dV(s):
         want.voltage_dV = s.sense[S_INLET_dV]
-        want.deadline_ms = s.settings.match_ms
+        want.deadline_ms = MATCH_ms
         want.mode = MATCH
-    elif s.late(now, s.settings.match_ms):
+    elif s.late(now, MATCH_ms):
         _late(s, F_CAR_VOLTAGE_ABSENT, max(0, s.sense[S_INLET_dV]), now)
 
 
 def _highest_dV(s):
     # A battery above its own target is full, or was told wrong.
-    allowed_dV = s.target_dV * (1000 + s.settings.target_permille) // 1000
+    allowed_dV = s.target_dV * (1000 + TARGET_permille) // 1000
     return min(allowed_dV, s.threshold_dV)
 
 

@@ -30,6 +30,7 @@ from firmware.vehicle.chademo.frames import (
     V102,
 )
 from firmware.vehicle.chademo.profiles import FIRST
+from firmware.vehicle.chademo.settings import APART_K_ms, APART_ms, STOP_dA_s
 from firmware.vehicle.chademo.states import ENERGY, OPENING, PRECHARGE, RELEASE, STOPPING
 
 _URGENT = const(2)
@@ -92,7 +93,7 @@ def both(s, now):
     elif not s.apart:
         s.apart = 1
         s.apart_at = now
-    elif (now - s.apart_at) & TICKS_MASK >= s.settings.apart_ms and not s.silent(now):
+    elif (now - s.apart_at) & TICKS_MASK >= APART_ms and not s.silent(now):
         note(s, F_CAR_INCONSISTENT, s.told.status, now)
         s.apart_at = now
 
@@ -105,7 +106,7 @@ def note(s, code, data, now):
 
 
 def _after_k(s):
-    return s.settings.apart_k_ms <= (s.at[V102] - s.k_at) & TICKS_MASK < _HALF
+    return APART_K_ms <= (s.at[V102] - s.k_at) & TICKS_MASK < _HALF
 
 
 def pulled(s, now):
@@ -151,7 +152,7 @@ def _cut(s, code, urgent):
     want.mode = OFF
     want.direction = NEITHER
     want.charge_dA = want.discharge_dA = 0
-    want.stop_dA_s = s.settings.stop_dA_s
+    want.stop_dA_s = STOP_dA_s
     if urgent:
         want.emergency = 1  # and stays until the stage is open and bled
     want.deadline_ms = 0

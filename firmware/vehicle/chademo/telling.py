@@ -5,25 +5,25 @@ from firmware.station import S_CURRENT_dA, S_INLET_dV
 from firmware.units import UNKNOWN
 from firmware.vehicle.chademo.frames import CHARGING, DYNAMIC, c108, c109, c118, c208, c209
 from firmware.vehicle.chademo.outbox import O_108, O_109, O_118, O_208
+from firmware.vehicle.chademo.settings import SEQUENCE, WELD_CHECK, INPUT_dV
 
 
 def tell(s, slot):
     d = s.out.frames[slot].data
-    settings = s.settings
     if slot == O_109:
         voltage_dV = s.sense[S_INLET_dV]
         charge_dA = flowing_dA(s) if s.want.direction != DISCHARGE else 0
-        c109(d, settings.number, voltage_dV, charge_dA, s.compatible, s.status, s.minutes)
+        c109(d, s.settings.number, voltage_dV, charge_dA, s.compatible, s.status, s.minutes)
     elif slot == O_108:
-        c108(d, settings.weld_check, s.most_dV, s.most_dA, min(s.told.battery_max_dV, s.most_dV))
+        c108(d, WELD_CHECK, s.most_dV, s.most_dA, min(s.told.battery_max_dV, s.most_dV))
     elif slot == O_208:
         discharge_dA = flowing_dA(s) if s.want.direction != CHARGE else 0
         # The first 208 of the recording offers nothing yet; so does ours until line k is on.
-        c208(d, discharge_dA, settings.input_dV, s.own_dA if s.profile else 0, s.least_dV)
+        c208(d, discharge_dA, INPUT_dV, s.own_dA if s.profile else 0, s.least_dV)
     elif slot == O_118:
         c118(d, DYNAMIC)
     else:
-        c209(d, settings.sequence, s.discharge_min)
+        c209(d, SEQUENCE, s.discharge_min)
 
 
 def flowing_dA(s):
