@@ -19,6 +19,8 @@ from hw_tests.bench.record import SAMPLED
 
 INK, GRID, QUIET = "#22303c", "#e3e8ec", "#7b8a97"
 CHARGE, DISCHARGE, ORDER, FLOOR, SOC = "#2a9d8f", "#e9793c", "#4c3a8f", "#c1121f", "#1d5c8f"
+_LABEL_ROWS = 5
+_FLOOR_NEAR = 25.0  # %: a floor farther away would flatten the curve of the charge
 PHASES = {
     "idle": "#eef1f4", "plugged": "#d9e2ec", "handshake": "#c6d8ea", "insulation": "#a9c7e3", "identify": "#c9cfe8",
     "configure": "#b3b9de", "precharge": "#f3dc9c", "charge": "#a8dcd1", "discharge": "#f7c9a8", "pause": "#e8e3c5",
@@ -77,16 +79,24 @@ def _plain(axis: Axes) -> None:
 def _steps(axis: Axes, steps: Mapping[str, float], end_s: float) -> None:
     axis.set_ylim(0, 1)
     axis.axis("off")
-    rows = 4
-    free_s = [-1.0] * rows  # per row: until when it is taken by a label
+    taken: list[list[tuple[float, float]]] = [[] for _ in range(_LABEL_ROWS)]
     for name, at_s in steps.items():
-        row = next((r for r in range(rows) if free_s[r] <= at_s), free_s.index(min(free_s)))
         label = name.replace("_", " ")
-        left = at_s > 0.9 * end_s
-        free_s[row] = at_s + end_s * (0.0068 * len(label) + 0.012)
-        axis.plot([at_s, at_s], [0, 0.1 + row * 0.23], color=QUIET, lw=0.6)
-        axis.text(at_s, 0.1 + row * 0.23, f"{label} " if left else f" {label}", ha="right" if left else "left",
-                  va="center", fontsize=7.5, color=INK)  # fmt: skip
+        wide_s = end_s * (0.0062 * len(label) + 0.012)
+        left = at_s + wide_s > end_s
+        span = (at_s - wide_s, at_s) if left else (at_s, at_s + wide_s)
+        row = next((r for r in range(_LABEL_ROWS) if all(span[1] < low or span[0] > high for low, high in taken[r])), 0)
+        taken[row].append(span)
+        height = 0.1 + row * 0.9 / _LABEL_ROWS
+        axis.plot([at_s, at_s], [0, height], color=QUIET, lw=0.6)
+        axis.text(at_s, height, f"{label} " if left else f" {label}", ha="right" if left else "left", va="center",
+                  fontsize=7.5, color=INK)  # fmt: skip
+
+
+def _told(columns: Mapping[str, Sequence[Any]], name: str, scale: float) -> list[float]:
+    """What the station tells; nothing while nobody can hear it."""
+    return [value if broker else float("nan")
+            for value, broker in zip(_numbers(columns[name], scale), columns["broker"])]  # fmt: skip
 
 
 def _power(axis: Axes, t: Sequence[float], columns: Mapping[str, Sequence[Any]]) -> None:
@@ -96,7 +106,7 @@ def _power(axis: Axes, t: Sequence[float], columns: Mapping[str, Sequence[Any]])
     axis.plot(t, power, color=INK, lw=1.3, label="at the meter")
     axis.step(t, _numbers(columns["ordered_W"], 1e-3), where="post", color=ORDER, lw=1.4, ls="--", label="ordered")
     axis.step(
-        t, _numbers(columns["told_applied_W"], 1e-3), where="post", color=DISCHARGE, lw=1.1, label="applied, as told"
+        t, _told(columns, "told_applied_W", 1e-3), where="post", color=DISCHARGE, lw=1.1, label="applied, as told"
     )
     axis.axhline(0, color=INK, lw=0.7)
     low, high = axis.get_ylim()
@@ -105,23 +115,24 @@ def _power(axis: Axes, t: Sequence[float], columns: Mapping[str, Sequence[Any]])
                       label="broker gone" if any(gone) else None)  # fmt: skip
     axis.set_ylim(low, high)
     axis.set_ylabel("power, kW\ncharging +, discharging −")
-    axis.legend(loc="upper right", ncols=4, fontsize=8, frameon=True, framealpha=0.85, edgecolor="none")
+    axis.legend(loc="best", ncols=4, fontsize=8, frameon=True, framealpha=0.85, edgecolor="none")
     _plain(axis)
 
 
 def _charge(axis: Axes, t: Sequence[float], columns: Mapping[str, Sequence[Any]]) -> None:
     soc, floor = _numbers(columns["soc_permille"], 0.1), _numbers(columns["told_floor_permille"], 0.1)
+    shown = [value for value in soc if value == value] or [0.0, 100.0]
+    near = [value for value in floor if min(shown) - _FLOOR_NEAR < value < max(shown) + _FLOOR_NEAR]
     axis.step(
-        t, _numbers(columns["told_soc_permille"], 0.1), where="post", color=QUIET, lw=1.0, label="as the station tells"
+        t, _told(columns, "told_soc_permille", 0.1), where="post", color=QUIET, lw=1.0, label="as the station tells"
     )
     axis.plot(t, soc, color=SOC, lw=2.0, label="in the battery")
-    known = [value for value in (*soc, *floor) if value == value]
-    low, high = (min(known) - 1, max(known) + 1) if known else (0, 100)
+    low, high = min(shown + near) - 1, max(shown + near) + 1
     axis.step(t, floor, where="post", color=FLOOR, lw=1.6, label="floor")
     axis.fill_between(t, low, floor, step="post", color=FLOOR, alpha=0.07, lw=0)
     axis.set_ylim(low, high)
     axis.set_ylabel("state of charge, %")
-    axis.legend(loc="upper right", ncols=3, fontsize=8, frameon=True, framealpha=0.85, edgecolor="none")
+    axis.legend(loc="best", ncols=3, fontsize=8, frameon=True, framealpha=0.85, edgecolor="none")
     _plain(axis)
 
 
@@ -130,7 +141,7 @@ def _path(axis: Axes, t: Sequence[float], columns: Mapping[str, Sequence[Any]]) 
     axis.plot(t, _numbers(columns["inlet_V"]), color=SOC, lw=1.2, ls="--", label="inlet")
     axis.set_ylabel("V")
     axis.set_ylim(bottom=0)
-    axis.legend(loc="upper left", ncols=2, fontsize=8, frameon=True, framealpha=0.85, edgecolor="none")
+    axis.legend(loc="center left", ncols=2, fontsize=8, frameon=True, framealpha=0.85, edgecolor="none")
     _plain(axis)
     amperes = axis.twinx()
     amperes.plot(t, _numbers(columns["current_A"]), color=INK, lw=0.9, alpha=0.8)
