@@ -165,3 +165,29 @@ def test_everything_that_no_bus_shows_is_listed_as_inferred(session, tmp_path):
     inferred = " ".join(row["name"] for row in rows if row["kind"] == "inferred")
     for word in ("plug", "contactors", "pack", "inlet voltage", "wish", "stop button"):
         assert word in inferred
+
+
+def test_a_log_of_two_sessions_is_played_with_two_plugs(tmp_path):
+    first, second = bench_session("gbt27930", (4000,), 1000), bench_session("gbt27930", (-4000,), 2000)
+    frames = first + [(t_s + first[-1][0] + 30, frame) for t_s, frame in second]
+    status, rows = lines(candump_log(frames, tmp_path / "log"), "--view", "station")
+    assert status == 0
+    assert [row["number"] for row in rows if row["kind"] == "session"] == [1, 2]
+    assert [row["followed"] for row in rows if row["kind"] == "summary"] == [True, True]
+
+
+@pytest.mark.parametrize("share", [0.2, 0.4, 0.6, 0.8])
+def test_a_log_that_breaks_off_anywhere_is_followed_so_far(session, share, tmp_path):
+    result = play(session[: int(len(session) * share)], tmp_path)
+    assert result.followed, result.parts
+
+
+def test_what_the_answers_say_differently_is_told_by_signal(tmp_path):
+    session = [
+        (t_s, codec.encode("CML", voltage_max_dV=7000, voltage_min_dV=2000, current_max_dA=200, current_min_dA=0))
+        if frame.id == 0x1808F456 else (t_s, frame)
+        for t_s, frame in bench_session("gbt27930", (4000,), 1000)
+    ]  # fmt: skip
+    answers = station.answers(play(session, tmp_path))
+    cml = next(line for line in answers if line["name"] == "CML")
+    assert cml["same"] == "word" and cml["differs"]["voltage_max_dV"][0] == 7000 != cml["differs"]["voltage_max_dV"][1]

@@ -83,7 +83,7 @@ class Player:
         name = text.split("=")[0]
         if self._newest.get(name) != text:
             self._newest[name] = text
-            self.said.append(Word(len(self.said), now_ms / 1000, text, told.raw, waited))
+            self.said.append(Word(len(self.said), now_ms / 1000, text, told.raw, waited, told.signals))
             self.said_rec_s.append(round(self.rec_s, 3))
             if text in self.script.endings:
                 self._ending(text, told, now_ms)

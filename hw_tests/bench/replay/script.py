@@ -29,6 +29,7 @@ class Word(NamedTuple):
     text: str
     raw: bytes
     waited: bool  # the car goes no further without it
+    signals: dict[str, Any] = {}
 
 
 class Flow(Protocol):
@@ -88,5 +89,5 @@ def words_of(tolds: list[Told], word_of: Callable[[Told], tuple[str, bool] | Non
         name = text.split("=")[0]
         if newest.get(name) != text:
             newest[name] = text
-            words.append(Word(order, told.t_s, text, told.raw, waited))
+            words.append(Word(order, told.t_s, text, told.raw, waited, told.signals))
     return words

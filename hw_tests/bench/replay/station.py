@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hw_tests.bench.replay.entry import ReplayError
 from hw_tests.bench.replay.player import Player
 from hw_tests.bench.replay.protocol import CHARGER, Counts, Dialect, Told
 from hw_tests.bench.replay.script import Script
+from hw_tests.bench.replay.session import tell
 from hw_tests.bench.replay.show import Line, Show
 from hw_tests.bench.replay.story import Story
 
@@ -95,13 +95,22 @@ class _Stage:
                 self.faults.append({"kind": "fault", "t_s": world.now_ms / 1000, "name": name, "data": data})
 
 
-def play(tolds: list[Told], dialect: Dialect, out: Show | None = None) -> Result:
-    """Play a recording at the firmware."""
-    script = dialect.script(tolds)
-    recorded = dialect.story()
+def sessions(tolds: list[Told], dialect: Dialect) -> list[list[Told]]:
+    """A log cut where a charger begins anew: a plug of its own for each session."""
+    begins_s = [phase.t_s for phase in tell(tolds, dialect).phases if phase.name == "handshake"][1:]
+    parts: list[list[Told]] = [[]]
     for told in tolds:
-        recorded.hear(told)
-    recorded.finish()
+        if begins_s and told.side == CHARGER and told.t_s >= begins_s[0]:
+            begins_s.pop(0)
+            parts.append([])
+        parts[-1].append(told)
+    return parts
+
+
+def play(tolds: list[Told], dialect: Dialect, out: Show | None = None) -> Result:
+    """Play one session at the firmware."""
+    script = dialect.script(tolds)
+    recorded = tell(tolds, dialect)
     stage = _Stage(script, dialect)
     player, world = stage.player, stage.world
     length_s = tolds[-1].t_s - tolds[0].t_s
@@ -119,11 +128,7 @@ def play(tolds: list[Told], dialect: Dialect, out: Show | None = None) -> Result
     if not player.finished and player.parted is None:
         player.parted = {"t_s": world.now_ms / 1000, "recorded_s": round(player.rec_s, 3),
                          "reason": "the replay took much longer than the recording"}  # fmt: skip
-    replayed = dialect.story()
-    for told in player.tolds:
-        replayed.hear(told)
-    replayed.finish()
-    result = Result(player, script, recorded, replayed, stage.faults)
+    result = Result(player, script, recorded, tell(player.tolds, dialect), stage.faults)
     result.last_s = tolds[-1].t_s
     result.virtual_s, result.current_most_A = world.now_ms / 1000, stage.current_most_A
     result.parts = _parts(result, tolds)
@@ -142,6 +147,10 @@ def answers(result: Result) -> list[Line]:
             said = said[said.index(mine) + 1 :] if word.waited else said
             line |= {"firmware_s": round(mine.t_s, 3), "firmware": mine.raw.hex(" ")}
             line["same"] = "bytes" if mine.raw == word.raw else "word"
+            differs = {name: [value, mine.signals.get(name)] for name, value in word.signals.items()
+                       if mine.signals.get(name) != value}  # fmt: skip
+            if differs:
+                line["differs"] = differs
         else:
             line["same"] = "own" if not word.waited else "missing"
         lines.append(line)
@@ -189,11 +198,20 @@ def _silence(result: Result, tolds: list[Told]) -> Line | None:
 
 
 def show(stream: Iterable[Told], dialect: Dialect, counts: Counts, out: Show) -> int:
-    """Play and write. Exit status 0 if the firmware followed the car to the end, else 1."""
+    """Play and write. Exit status 0 if the firmware followed the car to the end of every session, else 1."""
     tolds = list(stream)
-    if not tolds:
-        raise ReplayError("the log is empty.")
-    result = play(tolds, dialect, out)
+    parts = sessions(tolds, dialect)
+    followed = True
+    for number, part in enumerate(parts, 1):
+        if len(parts) > 1:
+            out.line({"kind": "session", "t_s": part[0].t_s, "number": number, "of": len(parts)})
+        result = play(part, dialect, out)
+        followed &= result.followed
+        _write(result, out)
+    return 0 if followed else 1
+
+
+def _write(result: Result, out: Show) -> None:
     for name, text in result.script.inferred.items():
         out.line({"kind": "inferred", "name": name, "text": text})
     for line in answers(result):
@@ -216,4 +234,3 @@ def show(stream: Iterable[Told], dialect: Dialect, counts: Counts, out: Show) ->
               "frames_played": played, "repeats_left_out": player.dropped, "cut_off": player.cut_off,
               "repeated_while_waiting": player.repeated, "current_most_A": round(result.current_most_A, 1),
               "virtual_s": round(result.virtual_s, 2)})  # fmt: skip
-    return 0 if result.followed else 1
