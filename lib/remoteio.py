@@ -37,8 +37,7 @@ class RemoteIO:
         self.seq = 0
         self.outputs = 0
         self.free_B = 0  # of the heap, right after a collection; main or services may renew it
-        self.closed = 0  # 1: the bench is gone
-        self.bad = 0  # bytes that belonged to no record
+        self.closed = 0  # 1: the bench is gone, or is none
         self.unsent = 0  # records that the stream did not take
         self._in = array("H", [0] * _WORDS_IN)
         self._fill = 0  # bytes of a record that came in part
@@ -93,21 +92,21 @@ class RemoteIO:
     # --- the stream ---
     def _record(self):
         words = self._in
-        while True:
+        if self._fill == 0:
+            self._fill = self._read(words)
             if self._fill == 0:
-                n = self._read(words)
-                if n == 0:
-                    return False
-                self._fill = n
-            while self._fill < _BYTES_IN:  # the rest of a divided record byte by byte: a slice would allocate
-                if self._read(self._one) == 0:
-                    return False
-                self._put(self._fill, self._one[0])
-                self._fill += 1
-            if words[0] == _MAGIC_IN:
-                break
-            self._shift()
+                return False
+        while self._fill < _BYTES_IN:  # the rest of a divided record byte by byte: a slice would allocate
+            if self._read(self._one) == 0:
+                return False
+            at = self._fill >> 1
+            byte = self._one[0]
+            words[at] = words[at] & 0xFF | byte << 8 if self._fill & 1 else words[at] & 0xFF00 | byte
+            self._fill += 1
         self._fill = 0
+        if words[0] != _MAGIC_IN:
+            self.closed = 1  # whoever speaks there is no bench
+            return False
         self.seq = words[1]
         self.now_ms = words[2] | (words[3] & 0x3FFF) << 16
         self.flags = words[4]
@@ -117,19 +116,6 @@ class RemoteIO:
         for i in range(_INPUTS):
             inputs[i] = words[_FIRST_INPUT + i]
         return True
-
-    def _put(self, at, byte):
-        word = self._in[at >> 1]
-        self._in[at >> 1] = word & 0xFF | byte << 8 if at & 1 else word & 0xFF00 | byte
-
-    def _shift(self):
-        # Not at the beginning of a record: one byte on.
-        words = self._in
-        for i in range(_WORDS_IN - 1):
-            words[i] = words[i] >> 8 | (words[i + 1] & 0xFF) << 8
-        words[_WORDS_IN - 1] >>= 8
-        self._fill = _BYTES_IN - 1
-        self.bad += 1
 
     def _read(self, into):
         try:

@@ -99,12 +99,11 @@ def test_now_stays_a_small_int():
     assert io.now_ms == 2**30 - 1
 
 
-def test_finds_the_beginning_again():
+def test_who_is_no_bench_is_left():
     bench = Bench()
     io = RemoteIO(bench)
-    bench.incoming = b"\x01\x02\x03" + record(9, [42]) + record(10, [43])
-    assert io.sample() is True
-    assert (io.seq, io.inputs[0], io.bad) == (10, 43, 3)
+    bench.incoming = record(9, [42], magic=0x5A52)
+    assert io.sample() is False and io.closed == 1 and io.seq == 0
 
 
 def test_outputs_leave_with_the_newest_number():
