@@ -42,7 +42,8 @@ class Car:
         self.open_ms = 500
         self.welded = self.flag_stuck = False
         self.stops_ms = None  # after so long it ends the session by itself
-        self.heard = {}
+        self.heard = {}  # type: dict
+        self.ran = False
         for name, value in changes.items():
             if not hasattr(self, name):
                 raise ValueError(name)

@@ -5,8 +5,8 @@ from firmware.safety import chademo_rules, infypower_rules
 from firmware.safety.gate import Gate
 from firmware.signals import IN_PERMISSION, OUT_CONTACTOR, OUT_D1, OUT_D2, OUT_ENABLE, OUT_LOCK
 from host_tests.unit import safety_rig
+from host_tests.unit.safety_chademo_car import C108, C208, C209, V100, V101, V200, c109, c208, v102
 from host_tests.unit.safety_rig import INVERTER, OFF, ON, RECTIFIER, amps, cutoff, volts
-from host_tests.unit.test_safety_chademo import C108, C208, C209, V100, V101, V200, c109, c208, v102
 
 WIRES = OUT_LOCK | OUT_D1 | OUT_D2
 
@@ -90,13 +90,13 @@ class Rig(safety_rig.Rig):
         self.tells[0x109] = c109(0x05)
         return self.tick(11)
 
-    def charging(self, current_A=30, **how):
-        self.ready(**how)
+    def charging(self, current_A=30, status=0x81, **_):
+        self.ready(status)
         self._flow(8, c109(0x05, 8), C208)
         return self._flow(current_A, c109(0x05, current_A), C208)
 
-    def discharging(self, current_A=30, **how):
-        self.ready(**how)
+    def discharging(self, current_A=30, status=0x81, **_):
+        self.ready(status)
         self.stop_flow()
         self.start(INVERTER)
         self.tick(2)

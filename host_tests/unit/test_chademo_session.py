@@ -45,7 +45,7 @@ def test_109_5_through_a_session():
     rig = Rig().running()
     rig.stop = 1
     rig.until_state(s.ENDED)
-    seen = []
+    seen = []  # type: list
     for _, can_id, data in rig.sent:
         if can_id == 0x109 and (not seen or seen[-1] != data[5]):
             seen.append(data[5])
@@ -56,7 +56,7 @@ def test_108_precedes_109_and_each_comes_every_100_ms():
     rig = Rig().running()
     ids = [can_id for _, can_id, _ in rig.sent]
     assert ids[:4] == [0x108, 0x109, 0x208, 0x209]
-    last = {}
+    last = {}  # type: dict
     late = []
     for at, can_id, _ in rig.sent[:120]:
         late.append(at - last.get(can_id, at - 100))
@@ -223,7 +223,7 @@ def test_a_full_request_is_110_s():
 def test_the_direction_turns_through_zero():
     rig = Rig().running(200)
     rig.wanted_dA = -200
-    seen = []
+    seen = []  # type: list
     for _ in range(300):
         rig.tick()
         row = (rig.session.want.direction, rig.facts[st.C_PHASE])

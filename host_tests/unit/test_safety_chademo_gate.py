@@ -234,7 +234,7 @@ def test_contactors_d2_d1_in_this_order():
     rig.asked = 0
     rig.send(amps(0))
     rig.send(OFF)
-    seen = []
+    seen = []  # type: list
     for _ in range(120):
         rig.tick()
         wires = rig.outputs & (OUT_CONTACTOR | OUT_D1 | OUT_D2)
