@@ -70,6 +70,7 @@ PROFILES: dict[str, Profile] = {
                 voltage_min_V=520.0, charge_max_A=60.0, packet_count_in_rts=True),
         replace(V2G, name="big", nominal_V=400.0, cells=108, voltage_max_V=454.0, voltage_min_V=330.0,
                 resistance_ohm=0.08, charge_max_A=200.0, discharge_max_A=100.0),
+        replace(V2G, name="v2g_45A", charge_max_A=45.0),
         replace(V2G, name="v2g_ends_when_full", stops_when_full=True),
         replace(V2G, name="v2g_no_cycles_left", cycles_left=0),
         replace(V2G, name="v2g_soc_up", soc_rounding="up"),
