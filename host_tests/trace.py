@@ -18,7 +18,7 @@ from typing import Any
 
 from hw_tests.bench.config import text_of
 from hw_tests.bench.scenario import Scenario
-from hw_tests.bench.stepped import play
+from hw_tests.bench.stepped import parameters, play
 from hw_tests.bench.world import StepWorld
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -128,11 +128,10 @@ class TracedWorld(StepWorld):
 
 def record(scenario: Scenario, path: Path, world: type["TracedWorld"] | None = None, **how: Any) -> dict[str, Any]:
     """Play `scenario` in virtual time: trace into `path`, its configuration beside it (.json). Returns the summary."""
-    plant = {"soc_permille": scenario.car.get("soc_permille", 500), **scenario.converter, **scenario.plant}
-    car = {name: value for name, value in scenario.car.items() if name != "soc_permille"}
+    car, plant, station = parameters(scenario)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.with_suffix(".json").write_text(text_of(scenario.station), encoding="utf-8")
-    lived = (world or TracedWorld)(path, car, plant, scenario.station, **how)
+    path.with_suffix(".json").write_text(text_of(station), encoding="utf-8")
+    lived = (world or TracedWorld)(path, car, plant, station, **how)
     summary = play(scenario, lived)
     lived.close()
     return summary
