@@ -2,9 +2,8 @@
 
 from firmware.units import UNKNOWN
 from firmware.vehicle.gbt27930 import frames
-from firmware.vehicle.gbt27930.outbox import Outbox
 from firmware.vehicle.gbt27930.settings import Settings
-from firmware.vehicle.gbt27930.transport import Receiver
+from firmware.vehicle.gbt27930.wire import Outbox, Receiver
 from host_tests.vectors_gbt27930 import CAR_IDS, CHARGER_IDS, FIXED, FROM_CAR, FROM_CHARGER, TP_PF, octets
 
 

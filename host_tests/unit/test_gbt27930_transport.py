@@ -2,8 +2,8 @@
 
 from firmware.units import UNKNOWN
 from firmware.vehicle.gbt27930.frames import BCP, BCS, BMV, BRM
-from firmware.vehicle.gbt27930.transport import ANSWER, REFUSAL, Receiver
 from firmware.vehicle.gbt27930.transport_send import ASKING, FAILED, SENDING, SENT, Sender
+from firmware.vehicle.gbt27930.wire import ANSWER, REFUSAL, Receiver
 
 MASK = 0x3FFFFFFF
 MESSAGE = bytes(range(1, 50))  # 49 bytes: BRM

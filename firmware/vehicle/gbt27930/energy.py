@@ -28,8 +28,8 @@ from firmware.station import (
 from firmware.units import TICKS_MASK, UNKNOWN
 from firmware.vehicle.gbt27930 import stops
 from firmware.vehicle.gbt27930.frames import BCL, BCS, BSM, CEM_BCS, MODE_DISCHARGE, ccs
-from firmware.vehicle.gbt27930.outbox import CCD, CCS, O_CCD, O_CCS
 from firmware.vehicle.gbt27930.settings import AGAIN_ms, BCL_ms, BCS_ms, BSM_ms, PAUSE_ms, TRIES_BACK_min, TURN_ms
+from firmware.vehicle.gbt27930.wire import CCD, CCS, O_CCD, O_CCS
 
 _BCL = const(1 << 0)
 _BCS = const(1 << 1)

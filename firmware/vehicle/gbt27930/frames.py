@@ -121,7 +121,7 @@ def decode(message, t, d):
 
 
 def _parameters(message, t, d):
-    # BMT and BSP are acknowledged and not used (BSM has the temperatures); BMV is read packet by packet: see transport.
+    # BMT and BSP are acknowledged and not used (BSM has the temperatures); BMV is read packet by packet: see wire.py.
     if message == BHM:
         t.hello_dV = _u16(d, 0)
     elif message == BDC:

@@ -38,7 +38,6 @@ from firmware.vehicle.gbt27930.frames import (
     READY,
     cml,
 )
-from firmware.vehicle.gbt27930.outbox import CCD, CCS, CDC, CHM, CML, CMLP, CRM, CRO, CTS, O_CCD, O_CML, O_CMLP, O_CRO
 from firmware.vehicle.gbt27930.settings import (
     BCL_FIRST_ms,
     BCP_ms,
@@ -72,6 +71,7 @@ from firmware.vehicle.gbt27930.states import (
     PRECHARGE,
     PROPOSE,
 )
+from firmware.vehicle.gbt27930.wire import CCD, CCS, CDC, CHM, CML, CMLP, CRM, CRO, CTS, O_CCD, O_CML, O_CMLP, O_CRO
 
 
 def idle(s, now, reached):

@@ -37,10 +37,9 @@ from firmware.station import (
 from firmware.units import TICKS_MASK, UNKNOWN
 from firmware.vehicle.gbt27930 import energy, handshake, stops
 from firmware.vehicle.gbt27930.frames import IDS, LENGTHS, MESSAGES, TP_DT, Told, crm, decode
-from firmware.vehicle.gbt27930.outbox import CRM, O_CRM, Outbox
 from firmware.vehicle.gbt27930.settings import CHARGER_NUMBER, TP_PACKETS
 from firmware.vehicle.gbt27930.states import BLEEDING, ENERGY, IDENTIFY, LOCKING
-from firmware.vehicle.gbt27930.transport import Receiver
+from firmware.vehicle.gbt27930.wire import CRM, O_CRM, Outbox, Receiver
 
 _OLD_ms = const(0x0FFFFFFF)  # an age stays here: it never wraps back to fresh
 _NEVER = const(-1)

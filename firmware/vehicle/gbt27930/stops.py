@@ -42,7 +42,6 @@ from firmware.vehicle.gbt27930.frames import (
     csd,
     cst,
 )
-from firmware.vehicle.gbt27930.outbox import CEM, CSD, CST, O_CEM, O_CSD, O_CST
 from firmware.vehicle.gbt27930.settings import (
     CHARGER_NUMBER,
     TRIES,
@@ -67,6 +66,7 @@ from firmware.vehicle.gbt27930.states import (
     UNLOCKING,
     WELD,
 )
+from firmware.vehicle.gbt27930.wire import CEM, CSD, CST, O_CEM, O_CSD, O_CST
 
 _URGENT = const(2)
 _CONNECTOR = const(0x04)  # CST.2

@@ -1,5 +1,5 @@
 # Transport protocol, the sending side (facts 1.3). GB/T 27930-2015 has no charger message longer than 8 bytes, so the
-# session does not load this; it is here for one that might come (a longer CDC of the trial) and mirrors transport.py.
+# session does not load this; it is here for one that might come (a longer CDC of the trial) and mirrors wire.py.
 from micropython import const
 
 from firmware.contract import Frame
