@@ -90,12 +90,12 @@ class Rig(safety_rig.Rig):
         self.tells[0x109] = c109(0x05)
         return self.tick(11)
 
-    def charging(self, current_A=30, status=0x81, **_):
+    def charging(self, current_A=30, status=0x81):  # type: ignore[override]
         self.ready(status)
         self._flow(8, c109(0x05, 8), C208)
         return self._flow(current_A, c109(0x05, current_A), C208)
 
-    def discharging(self, current_A=30, status=0x81, **_):
+    def discharging(self, current_A=30, status=0x81):  # type: ignore[override]
         self.ready(status)
         self.stop_flow()
         self.start(INVERTER)
