@@ -13,6 +13,8 @@ _LONG = 5000  # entries from which a bar is worth its place
 _BAR_EVERY_s = 0.1
 _WIDTH = 30
 _COLOURS = {"dim": "2", "red": "1;31", "green": "32", "yellow": "33", "blue": "34", "cyan": "36", "bold": "1"}
+_KIND_COLOURS = {"deviation": "yellow", "fault": "red", "parts": "red", "end": "green", "inferred": "dim"}
+_SENTENCES = ("detail", "text", "reason")
 _NOT_SHOWN = ("view", "kind", "t_s", "dir", "name", "raw", "signals", "error", "to_s")
 
 
@@ -48,7 +50,10 @@ class Show:
         at = self._paint(f"{t_s:10.3f} s " if t_s is not None else " " * 13, "dim")
         side = line.get("dir", "")
         who = self._paint(f"{side:8}", "cyan" if side == "vehicle" else "yellow")
-        name = self._paint(f"{line.get('name', kind):14}", "bold")
+        named = line.get("name", "")
+        if kind:
+            named = f"{kind} {named}".strip()
+        name = self._paint(f"{named:{26 if kind else 14}}", _KIND_COLOURS.get(kind, "bold"))
         parts = [at + who, name]
         if "to_s" in line:
             parts.append(f"until {line['to_s']:.3f} s")
@@ -58,9 +63,7 @@ class Show:
         parts.append(_rest(line))
         if line.get("error"):
             parts.append(self._paint(line["error"], "red"))
-        row = " ".join(part for part in parts if part)
-        colour = {"deviation": "yellow", "end": "green", "parts": "red"}.get(kind)
-        return self._paint(row, colour) if colour and "\x1b[" not in row else row
+        return " ".join(part for part in parts if part)
 
     # --- the bar ---
     def watched(self, things: Iterable[_T], length: int, what: str) -> Iterator[_T]:
@@ -69,7 +72,7 @@ class Show:
             yield from things
             return
         for number, thing in enumerate(things):
-            if not number & 255 and time.monotonic() - self._barred_at > _BAR_EVERY_s:
+            if not number & 127 and time.monotonic() - self._barred_at > _BAR_EVERY_s:
                 self._draw(min(1.0, number / length), what)
             yield thing
         self._wipe()
@@ -99,4 +102,10 @@ def _plain(value: Any) -> str:
 
 
 def _rest(line: Line) -> str:
-    return " ".join(f"{key}={_plain(value)}" for key, value in line.items() if key not in _NOT_SHOWN)
+    return " ".join(_pair(key, value) for key, value in line.items() if key not in _NOT_SHOWN)
+
+
+def _pair(key: str, value: Any) -> str:
+    if key in _SENTENCES:
+        return str(value)
+    return f"({value})" if key == "clause" else f"{key}={_plain(value)}"
