@@ -3,10 +3,10 @@
 # length) give None when there is nothing to do, as MicroPython's sockets do after setblocking(False).
 #
 # After construction send() and recv() allocate nothing. Differences from the C driver, harmless to a caller that reads
-# its list before the next recv(): recv(list) puts a memoryview of the driver's own into list[1] (Python cannot resize
-# the caller's), send() returns 0 always (one line may wait half written, that is the queue), and set_filters() opens
-# the ears whatever it is given. A stream that has ended stops the controller: send() raises OSError, recv() gives what
-# is left. Whoever made the stream makes a new one.
+# its list before the next recv() of any bus: recv(list) puts a memoryview of the driver's own into list[1] (Python
+# cannot resize the caller's), send() returns 0 always (one line may wait half written, that is the queue), and
+# set_filters() opens the ears whatever it is given. A stream that has ended stops the controller: send() raises
+# OSError, recv() gives what is left. Whoever made the stream makes a new one.
 from array import array
 
 from micropython import const
@@ -36,6 +36,11 @@ for _byte in range(16):
     _NIBBLE[b"0123456789ABCDEF"[_byte]] = _NIBBLE[b"0123456789abcdef"[_byte]] = _byte
 _DIGITS = b"0123456789ABCDEF"
 
+# For all buses of one thread: what was read a moment ago, and the data of the frame received last.
+_CHUNK = bytearray(_CHUNK_B)
+_DATA = bytearray(8)
+_VIEWS = [memoryview(_DATA)[:n] for n in range(9)]
+
 
 class CAN:
     def __init__(self, stream, bitrate):
@@ -47,9 +52,6 @@ class CAN:
         self._lengths = bytearray(_SLOTS)
         self._bytes = bytearray(8 * _SLOTS)
         self._first = self._count = 0
-        self._data = bytearray(8)
-        self._views = [memoryview(self._data)[:n] for n in range(9)]
-        self._chunk = bytearray(_CHUNK_B)
         self._line = bytearray(_LINE_B)
         self._fill = 0
         self._out = bytearray(_OUT_B)
@@ -101,12 +103,11 @@ class CAN:
                 return None
         first = self._first
         length = self._lengths[first]
-        data = self._data
         at = first * 8
         for i in range(length):
-            data[i] = self._bytes[at + i]
+            _DATA[i] = self._bytes[at + i]
         into[0] = self._ids[first]
-        into[1] = self._views[length]
+        into[1] = _VIEWS[length]
         into[2] = self._flags[first]
         into[3] = 0
         self._first = (first + 1) % _SLOTS
@@ -134,7 +135,7 @@ class CAN:
     def poll(self):
         # Moves what has arrived into the ring. recv() does it when the ring is empty; call it in a longer wait too.
         try:
-            n = self._stream.readinto(self._chunk)
+            n = self._stream.readinto(_CHUNK)
         except OSError:
             n = 0
         if n is None:
@@ -142,7 +143,7 @@ class CAN:
         if n == 0:
             self._state = STATE_STOPPED
             return
-        chunk, line, fill = self._chunk, self._line, self._fill
+        chunk, line, fill = _CHUNK, self._line, self._fill
         for i in range(n):
             byte = chunk[i]
             if byte == _END:
