@@ -9,7 +9,6 @@ from array import array
 from micropython import const
 
 from firmware.contract import CHARGE, DISCHARGE, Frame
-from firmware.converter import infypower_frames as frames
 from firmware.converter.infypower_frames import (
     BUSY,
     COUNT,
@@ -25,17 +24,18 @@ from firmware.converter.infypower_frames import (
     ON,
     POWER_AC,
     RATED_POWER,
+    READ,
     READ_ID,
     RECTIFIER,
+    REPLY_MASK,
     STATUS,
     SWITCH,
     TEMPERATURE,
     VOLTAGE,
     WRITE_ID,
     WRITTEN,
-    fill,
 )
-from firmware.converter.infypower_modules import Modules, SILENT_ms
+from firmware.converter.infypower_modules import Modules, SILENT_ms, fill, value
 from firmware.faults import F_CONVERTER_FAULT, F_CONVERTER_MODE, F_CONVERTER_OFF, F_CONVERTER_SILENT
 from firmware.station import (
     V_FAULT,
@@ -60,9 +60,10 @@ _GAP_ms = const(1000)
 _SWITCH = const(0)
 _AMPERES = const(1)
 _MODE = const(2)
-_CUTOFF = const(3)
-_VOLTS = const(4)
+_VOLTS = const(3)
+_CUTOFF = const(4)
 _WRITES = const(5)
+_ITEMS = (SWITCH, CURRENT, MODE, VOLTAGE, CUTOFF)
 # What is repeated in each phase, as bits; in discharge also the cut-off. OFF is not repeated on the way to ON.
 _MATTERS = (
     1 << _SWITCH | 1 << _AMPERES,
@@ -99,15 +100,12 @@ class Driver(Modules):
         self._since = array("i", [0] * _WRITES)  # not echoed since
         self._open = _MATTERS[_IS_OFF]  # writes to be sent, or to be echoed, as bits
         self._due = 1 << _SWITCH  # writes for this tick; the first frame after a reset is OFF
-        self._code = (SWITCH, CURRENT, MODE, CUTOFF, VOLTAGE)
         self._phase = _IS_OFF
         self._frame = Frame(READ_ID, 8)
         self._polled = -1  # the write that poll() handed out, -1 a read
         self._read = 0  # item to be read in this tick
         self._turn = self._slow = 0
         self._looked = 0
-        self._retry_ms = _ECHO_ms
-        self._current_dA = self._voltage_dV = self._cutoff_dV = 0  # the order as last taken over
 
     # --- the tick ---
     def step(self, now, order):
@@ -119,25 +117,25 @@ class Driver(Modules):
                 self._go_off(now)
             if record[V_FAULT]:
                 self._judge(now, order)
-        elif self._phase == _IS_ON:
-            if record[V_MODE] != order.mode:
-                self._wrong_mode(now, order)
-            elif (
-                order.current_dA != self._current_dA
-                or order.voltage_dV != self._voltage_dV
-                or order.cutoff_dV != self._cutoff_dV
+        elif self._phase != _IS_ON:
+            self._prepare(now, order)
+        elif record[V_MODE] != order.mode:
+            self._wrong_mode(now, order)
+        else:
+            record = self._wanted
+            if (
+                order.current_dA * 100 != record[_AMPERES]
+                or order.voltage_dV * 100 != record[_VOLTS]
+                or order.cutoff_dV * 100 != record[_CUTOFF]
             ):
                 self._points(order)
-        else:
-            self._prepare(now, order)
         if self._open:
-            self._plan(now, order.now)
+            self._plan(now, _URGENT_ms if order.now else _ECHO_ms)
 
     def _look(self, now, order):
         # Every few ticks: the ages, what follows from them, and the next of the frames that are sent in turn.
-        dt_ms = (now - self._looked) & TICKS_MASK
+        self._age(min((now - self._looked) & TICKS_MASK, _GAP_ms))
         self._looked = now
-        self._age(dt_ms if dt_ms < _GAP_ms else _GAP_ms)
         self._judge(now, order)
         self._cycle()
 
@@ -164,7 +162,7 @@ class Driver(Modules):
             if record[V_MODE] == order.mode:
                 self._phase = _SETS_POINT
                 self._points(order)
-        else:
+        elif not self._open:
             self._points(order)
             if not self._open:
                 wanted[_SWITCH] = ON
@@ -173,21 +171,14 @@ class Driver(Modules):
                 self._used = 1
 
     def _points(self, order):
-        # Set-points from the order.
+        # Set-points from the order. What changed is open: to be sent, or to be echoed.
         wanted = self._wanted
-        self._current_dA = order.current_dA
-        self._voltage_dV = order.voltage_dV
-        self._cutoff_dV = order.cutoff_dV
         wanted[_AMPERES] = order.current_dA * 100
         wanted[_VOLTS] = order.voltage_dV * 100
         wanted[_CUTOFF] = order.cutoff_dV * 100
-        sent = self._sent
-        if wanted[_AMPERES] != sent[_AMPERES]:
-            self._open |= 1 << _AMPERES
-        if wanted[_VOLTS] != sent[_VOLTS]:
-            self._open |= 1 << _VOLTS
-        if wanted[_CUTOFF] != sent[_CUTOFF] and order.mode == DISCHARGE:
-            self._open |= 1 << _CUTOFF
+        for index in range(_AMPERES, _WRITES if order.mode == DISCHARGE else _CUTOFF):
+            if wanted[index] != self._sent[index]:
+                self._open |= 1 << index
 
     def _wrong_mode(self, now, order):
         # On, and a module reports the other mode, or the order names it: nothing flows until the way was gone anew.
@@ -223,18 +214,13 @@ class Driver(Modules):
             self._now[V_READY] = 1
 
     # --- what leaves ---
-    def _plan(self, now, urgent):
+    def _plan(self, now, retry_ms):
         # The writes that are not yet as they should be: not sent, or not echoed.
-        self._retry_ms = _URGENT_ms if urgent else _ECHO_ms
-        pending = self._open
-        index = 0
-        while pending:
-            if pending & 1:
-                self._press(index, now)
-            pending >>= 1
-            index += 1
+        for index in range(_WRITES):
+            if self._open >> index & 1:
+                self._press(index, now, retry_ms)
 
-    def _press(self, index, now):
+    def _press(self, index, now, retry_ms):
         waited_ms = (now - self._at[index]) & TICKS_MASK
         wanted = self._wanted[index]
         if wanted != self._sent[index]:
@@ -242,7 +228,7 @@ class Driver(Modules):
                 self._due |= 1 << index
         elif self._echoed[index] == self._all:
             self._open &= ~(1 << index)
-        elif waited_ms >= self._retry_ms:
+        elif waited_ms >= retry_ms:
             self._again(index, now)
 
     def _again(self, index, now):
@@ -274,25 +260,24 @@ class Driver(Modules):
         self._read = item
 
     def poll(self, now):
+        frame = self._frame
         due = self._due
-        if not due:
-            return self._read_next() if self._read else None
-        index = 0
-        while not due & 1:
-            due >>= 1
-            index += 1
-        self._due ^= 1 << index
+        index = -1
+        if due:
+            index = 0
+            while not due >> index & 1:
+                index += 1
+            self._due = due ^ 1 << index
+            frame.id = WRITE_ID
+            fill(frame.data, _ITEMS[index], self._wanted[index])
+        elif self._read:
+            frame.id = READ_ID
+            fill(frame.data, self._read, 0)
+            self._read = 0
+        else:
+            return None
         self._polled = index
-        self._frame.id = WRITE_ID
-        fill(self._frame.data, self._code[index], self._wanted[index])
-        return self._frame
-
-    def _read_next(self):
-        self._polled = -1
-        self._frame.id = READ_ID
-        fill(self._frame.data, self._read, 0)
-        self._read = 0
-        return self._frame
+        return frame
 
     def sent(self, frame, now):
         index = self._polled
@@ -317,36 +302,28 @@ class Driver(Modules):
 
     # --- what comes back ---
     def receive(self, can_id, ext, data, now):
-        kind = frames.kind(can_id)
-        if not kind or not ext or len(data) != 8 or not self._is_ours(can_id & 0xFF):
+        kind = can_id & REPLY_MASK
+        if not ext or len(data) != 8 or kind != READ and kind != WRITTEN or not self._is_ours(can_id & 0xFF):
             return
         self._silence[self._from] = 0
         if can_id >> 26:
             self._refused(can_id >> 26, now)
         elif kind == WRITTEN:
-            self._written(data, now)
+            self._written(data[0] << 8 | data[1], value(data), now)
         else:
-            self._report(data)
+            self._report(data[0] << 8 | data[1], data)
 
     def _refused(self, error, now):
         if error == BUSY:  # in start processing: asked again, and not yet held against it
             for index in range(_WRITES):
                 self._since[index] = now
 
-    def _written(self, data, now):
-        index = self._index(frames.item(data))
-        number = frames.value(data)
-        if index < 0 or number < 0:
-            return
-        if number == self._before[index]:
-            self._since[index] = now
-        self._echo(index, number)
-
-    def _index(self, item):
+    def _written(self, item, number, now):
         for index in range(_WRITES):
-            if self._code[index] == item:
-                return index
-        return -1
+            if _ITEMS[index] == item and number >= 0:
+                if number == self._before[index]:
+                    self._since[index] = now
+                self._echo(index, number)
 
     def _echo(self, index, number):
         # The number is given back as it was sent, +-1 (facts 3.1). Never sent is UNKNOWN, less than any number.

@@ -153,15 +153,15 @@ class Run:
     def _ramp(self, now, target_W):
         # The grid's slope is for what is wished; a limit acts at once.
         stage = self._stage
-        self._left += self._ramp_W_s * stage.dt_ms(now)
-        step_W = self._left // 1000
-        self._left -= step_W * 1000
+        step_W = self._left + self._ramp_W_s * stage.dt_ms(now)
+        self._left = step_W % 1000
+        step_W //= 1000
         if self._ramp_W < target_W:
             self._ramp_W = min(target_W, self._ramp_W + step_W)
         else:
+            slot = P_CHARGE_MAX_W if stage.order.mode == CHARGE else P_DISCHARGE_MAX_W
             target_W = max(target_W, self._ramp_W - step_W)
-            most_W = stage.power[P_CHARGE_MAX_W if stage.order.mode == CHARGE else P_DISCHARGE_MAX_W]
-            self._ramp_W = min(most_W, target_W)
+            self._ramp_W = min(target_W, stage.power[slot])
 
     def _amperes(self):
         stage = self._stage

@@ -2,7 +2,11 @@
 
 from firmware.contract import Frame
 from firmware.converter import infypower_frames as frames
+from firmware.converter.infypower_modules import fill, value
+from firmware.faults import F_CONVERTER_FAULT
+from firmware.station import V_FAULT, V_ON, V_STATUS
 from firmware.units import UNKNOWN
+from host_tests.unit.infypower_rig import Rig
 
 
 def unhex(text):
@@ -42,42 +46,38 @@ def test_what_we_send():
     frame = Frame(0, 8)
     for which, item, number, can_id, text in SENT:
         frame.data[:] = b"\xff" * 8
-        frames.fill(frame.data, item, number)
+        fill(frame.data, item, number)
         assert which == can_id and frame.ext == 1
         assert same_text(frame.data) == text
 
 
 def test_largest_number():
     frame = Frame(0, 8)
-    frames.fill(frame.data, frames.VOLTAGE, 0x3FFFFFFF)
+    fill(frame.data, frames.VOLTAGE, 0x3FFFFFFF)
     assert same_text(frame.data) == "10 01 00 00 3F FF FF FF"
 
 
-# What comes back: id, bytes, kind, error, module, item, value.
+# What comes back: id, bytes, kind, value.
 HEARD = (
-    (0x02A3F000, "10 01 00 00 00 05 CF 98", frames.READ, 0, 0, 0x1001, 380824),
-    (0x02E3F000, "10 02 00 00 FF FF 3C B0", frames.READ, 0, 0, 0x1002, -50000),
-    (0x02A3F03C, "10 10 00 00 00 00 00 03", frames.READ, 0, 0x3C, 0x1010, 3),
-    (0x02E4F001, "21 10 00 00 00 00 00 A1", frames.WRITTEN, 0, 1, 0x2110, 0xA1),
-    (0x02A4F002, "10 02 00 00 00 00 C3 50", frames.WRITTEN, 0, 2, 0x1002, 50000),
-    (0x0EE4F000, "10 01 00 00 00 06 1A 80", frames.WRITTEN, 3, 0, 0x1001, 400000),  # data invalid
-    (0x0AA4F000, "10 01 00 00 00 06 1A 80", frames.WRITTEN, 2, 0, 0x1001, 400000),  # command invalid
-    (0x1EE4F005, "11 10 00 00 00 00 00 A0", frames.WRITTEN, 7, 5, 0x1110, 0xA0),  # in start processing
-    (0x02E3F000, "21 08 00 00 FE CE D3 00", frames.READ, 0, 0, 0x2108, -19999999 - 1),
-    (0x02E3F000, "11 33 00 00 01 4F B1 80", frames.READ, 0, 0, 0x1133, 22000000),
-    (0x02E3F000, "11 32 00 00 00 01 1E 54", frames.READ, 0, 0, 0x1132, 73300),
-    (0x02E3F000, "11 06 00 00 FF FF D8 F0", frames.READ, 0, 0, 0x1106, -10000),
+    (0x02A3F000, "10 01 00 00 00 05 CF 98", frames.READ, 380824),
+    (0x02E3F000, "10 02 00 00 FF FF 3C B0", frames.READ, -50000),
+    (0x02A3F03C, "10 10 00 00 00 00 00 03", frames.READ, 3),
+    (0x02E4F001, "21 10 00 00 00 00 00 A1", frames.WRITTEN, 0xA1),
+    (0x02A4F002, "10 02 00 00 00 00 C3 50", frames.WRITTEN, 50000),
+    (0x0EE4F000, "10 01 00 00 00 06 1A 80", frames.WRITTEN, 400000),  # data invalid
+    (0x0AA4F000, "10 01 00 00 00 06 1A 80", frames.WRITTEN, 400000),  # command invalid
+    (0x1EE4F005, "11 10 00 00 00 00 00 A0", frames.WRITTEN, 0xA0),  # in start processing
+    (0x02E3F000, "21 08 00 00 FE CE D3 00", frames.READ, -19999999 - 1),
+    (0x02E3F000, "11 33 00 00 01 4F B1 80", frames.READ, 22000000),
+    (0x02E3F000, "11 32 00 00 00 01 1E 54", frames.READ, 73300),
+    (0x02E3F000, "11 06 00 00 FF FF D8 F0", frames.READ, -10000),
 )
 
 
 def test_what_comes_back():
-    for can_id, text, kind, error, module, item, value in HEARD:
-        data = unhex(text)
-        assert frames.kind(can_id) == kind
-        assert frames.error(can_id) == error
-        assert frames.module(can_id) == module
-        assert frames.item(data) == item
-        assert frames.value(data) == value
+    for can_id, text, kind, number in HEARD:
+        assert can_id & frames.REPLY_MASK == kind
+        assert value(unhex(text)) == number
 
 
 def test_who_is_not_a_module_that_answers_us():
@@ -94,7 +94,7 @@ def test_who_is_not_a_module_that_answers_us():
         0x1826F456,
         0,
     ):
-        assert frames.kind(can_id) == frames.NO_REPLY
+        assert can_id & frames.REPLY_MASK not in (frames.READ, frames.WRITTEN)
 
 
 def test_numbers_that_do_not_fit_are_unknown():
@@ -107,7 +107,7 @@ def test_numbers_that_do_not_fit_are_unknown():
         ("10 01 00 00 C0 00 00 01", -0x3FFFFFFF),
         ("10 01 00 00 FF FF FF FF", -1),
     ):
-        assert frames.value(unhex(text)) == expected
+        assert value(unhex(text)) == expected
 
 
 # Every bit of the status table (facts 3.1): byte, bit, is it one that ends the work?
@@ -136,9 +136,10 @@ STATUS_BITS = (
 
 def test_the_bits_of_the_status():
     for byte, bit, ends in STATUS_BITS:
-        data = bytearray(8)
-        data[byte] = 1 << bit
-        word = frames.status(data)
-        assert word == 1 << bit << 8 * (7 - byte)
-        assert (1 if word & frames.BROKEN else 0) == ends, (byte, bit)
-        assert (1 if word & frames.DC_OFF else 0) == ((byte, bit) == (6, 0))
+        rig = Rig()
+        data = bytearray(b"\x11\x10\0\0\0\0\0\0")
+        data[byte] |= 1 << bit
+        rig.driver.receive(0x02E3F000, 1, memoryview(data), 0)
+        assert rig[V_STATUS] == 1 << bit << 8 * (7 - byte)
+        assert rig[V_FAULT] == (F_CONVERTER_FAULT if ends else 0), (byte, bit)
+        assert rig[V_ON] == (0 if (byte, bit) == (6, 0) else 1)
