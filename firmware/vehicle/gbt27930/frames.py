@@ -55,7 +55,10 @@ READY = const(0xAA)
 
 class Told:
     # What the car has told in this session, in house units. The two of the handshake outlive a new identification.
-    def __init__(self, hello_dV=UNKNOWN, cycles_left=UNKNOWN):
+    def __init__(self):
+        self.forget(UNKNOWN, UNKNOWN)
+
+    def forget(self, hello_dV, cycles_left):
         self.hello_dV = hello_dV  # BHM: most that may ever be put on its inlet
         self.cycles_left = cycles_left  # BDC
         self.capacity_dAh = self.rated_dV = UNKNOWN

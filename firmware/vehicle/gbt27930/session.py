@@ -97,7 +97,7 @@ class Session:
                 car[slot] = UNKNOWN
         car[C_PAUSED] = car[C_CAN_DISCHARGE] = car[C_CHARGE_dA] = car[C_DISCHARGE_dA] = 0
         car[C_PROTOCOL] = PROTO_GBT27930_2015
-        self.told.__init__()
+        self.told.forget(UNKNOWN, UNKNOWN)
         self.transport.close()
         self.heard = 0
         self.seen = 0
@@ -114,7 +114,7 @@ class Session:
 
     def fresh(self):
         # A new identification.
-        self.told.__init__(self.told.hello_dV, self.told.cycles_left)
+        self.told.forget(self.told.hello_dV, self.told.cycles_left)
         self.transport.cell_low_cV = UNKNOWN
         self.offered = 0
         self.direction = CHARGE  # what the car was told (CCD)
