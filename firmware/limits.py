@@ -51,7 +51,6 @@ from firmware.station import (
     C_VOLTAGE_MIN_dV,
     P_CHARGE_MAX_dA,
     P_CHARGE_RATIO_permille,
-    P_DISCHARGE_MAX_dA,
     P_DISCHARGE_RATIO_permille,
     P_TARGET_dA,
     S_CURRENT_dA,
@@ -61,8 +60,11 @@ from firmware.station import (
     V_MAX_dA,
 )
 from firmware.units import TICKS_MASK, UNKNOWN
-from firmware.wishes import SOURCES, SRC_AGGREGATOR, W_CHARGE_MAX_W, W_DISCHARGE_MAX_W
+from firmware.wishes import SOURCES, SRC_AGGREGATOR, W_CHARGE_MAX_W
 
+# One direction; in the records the slots of discharging follow those of charging.
+_CHARGE = const(0)
+_DISCHARGE = const(1)
 _EVERY = const(7)  # ticks between two looks at what must not act at once
 _HYSTERESIS_W = const(100)  # less than this in the other direction does not turn the converter round
 _HOLD_ms = const(10000)  # the direction is kept that long at 0 W
@@ -84,7 +86,7 @@ class Limits:
         self._power = power = station.power.now
         self._wishes = wishes
         self._rated_dA, self._rated_W = board.RATED_dA, board.RATED_W
-        self._site_charge_W, self._site_discharge_W = config["charge_max_W"], config["discharge_max_W"]
+        self._site_W = (config["charge_max_W"], config["discharge_max_W"])
         self._derate_dC = config["temperature_derate_dC"]
         self._span_dC = max(1, config["temperature_stop_dC"] - self._derate_dC)
         self._ceiling_permille = config["ceiling_permille"]
@@ -98,7 +100,8 @@ class Limits:
         self._severity = 0
         self._running = False
         self._voltage_dV = 0
-        self._charge_dA = self._discharge_dA = self._serial = self._wanted_W = 0  # as last computed with
+        self._accepts_dA = [0, 0]  # as last computed with, as is
+        self._serial = self._wanted_W = 0
         self._full = self._holding = 0
         self._flat = 0  # when there was last a power worth a direction
         self._least = 0  # while one direction is computed: the least magnitude so far and its reason
@@ -115,17 +118,17 @@ class Limits:
             key += 8
         if car[C_CAN_DISCHARGE] == 1:
             key += 16
-        if (
-            key != self._key
-            or car[C_CHARGE_dA] != self._charge_dA
-            or car[C_DISCHARGE_dA] != self._discharge_dA
-            or self._power[P_AGGREGATOR_SERIAL] != self._serial
-        ):
+        if key != self._key or self._power[P_AGGREGATOR_SERIAL] != self._serial:
             self._key = key
+            self._serial = self._power[P_AGGREGATOR_SERIAL]
             self._severity = severity
             self._running = want.mode == RUN and reached.mode == RUN
-            self._charge(want)
-            self._discharge(want)
+            self._look(want, _CHARGE)
+            self._look(want, _DISCHARGE)
+        elif car[C_CHARGE_dA] != self._accepts_dA[_CHARGE]:
+            self._look(want, _CHARGE)
+        elif car[C_DISCHARGE_dA] != self._accepts_dA[_DISCHARGE]:
+            self._look(want, _DISCHARGE)
         elif self._turn < _EVERY:
             self._turn += 1
             if self._power[P_WANTED_W] == self._wanted_W:
@@ -138,10 +141,8 @@ class Limits:
         # The direction in use more often than the other.
         self._turn = 0
         self._rest = (self._rest + 1) & 3
-        if (self._power[P_DIRECTION] == DISCHARGE) != (self._rest == 0):
-            self._discharge(want)
-        else:
-            self._charge(want)
+        discharges = self._power[P_DIRECTION] == DISCHARGE
+        self._look(want, _DISCHARGE if discharges != (self._rest == 0) else _CHARGE)
 
     def _apply(self, now, want):
         power = self._power
@@ -184,44 +185,28 @@ class Limits:
         elif power[P_DIRECTION] and (now - self._flat) & TICKS_MASK >= _HOLD_ms:
             power[P_DIRECTION] = 0
 
-    # --- one direction each ---
-    def _charge(self, want):
+    # --- one direction ---
+    def _look(self, want, side):
         power, car = self._power, self._car
-        self._charge_dA = car[C_CHARGE_dA]
-        self._serial = power[P_AGGREGATOR_SERIAL]
+        self._accepts_dA[side] = car[C_CHARGE_dA + side]
         self._voltage_dV = max(0, self._sense[S_INLET_dV])  # UNKNOWN is less, and must not be calculated with
         self._least = self._rated_dA
         self._why = R_BOARD
-        if self._open():
-            self._fill(car[C_SOC_permille])
-            self._take(self._charge_dA, R_CAR_CURRENT)
-            self._converter_and_heat()
-            self._hold(want, self._sense[S_CURRENT_dA])
-        self._watts(power[P_CHARGE_RATIO_permille], W_CHARGE_MAX_W, self._site_charge_W)
-        power[P_CHARGE_MAX_dA] = self._least_dA
-        power[P_CHARGE_MAX_W] = self._least
-        power[P_CHARGE_WHY] = self._why
-
-    def _discharge(self, want):
-        power, car = self._power, self._car
-        self._discharge_dA = car[C_DISCHARGE_dA]
-        self._voltage_dV = max(0, self._sense[S_INLET_dV])
-        self._least = self._rated_dA
-        self._why = R_BOARD
-        if self._open():
-            self._offered(want.voltage_min_dV)
-            self._converter_and_heat()
-        self._watts(power[P_DISCHARGE_RATIO_permille], W_DISCHARGE_MAX_W, self._site_discharge_W)
-        power[P_DISCHARGE_MAX_dA] = self._least_dA
-        power[P_DISCHARGE_MAX_W] = self._least
-        power[P_DISCHARGE_WHY] = self._why
-
-    def _open(self):
-        # True unless nothing at all may flow.
         blocked = self._blocked()
         if blocked:
             self._take(0, blocked)
-        return not blocked
+        elif side == _CHARGE:
+            self._fill(car[C_SOC_permille])
+            self._take(car[C_CHARGE_dA], R_CAR_CURRENT)
+            self._converter_and_heat()
+            self._hold(want, self._sense[S_CURRENT_dA])
+        else:
+            self._offered(want.voltage_min_dV)
+            self._converter_and_heat()
+        self._watts(power[P_CHARGE_RATIO_permille + side], side)
+        power[P_CHARGE_MAX_dA + side] = self._least_dA
+        power[P_CHARGE_MAX_W + 2 * side] = self._least
+        power[P_CHARGE_WHY + 2 * side] = self._why
 
     def _offered(self, least_dV):
         car = self._car
@@ -232,7 +217,7 @@ class Limits:
         if car[C_GATE_DISCHARGE_OK] != 1:
             why = car[C_GATE_WHY]
             self._take(0, why if why > R_NONE else R_FLOOR)
-        self._take(self._discharge_dA, R_CAR_CURRENT)
+        self._take(car[C_DISCHARGE_dA], R_CAR_CURRENT)
         if self._voltage_dV - least_dV < _TAPER_dV:
             self._take((self._voltage_dV - least_dV) * _TAPER_dA_dV, R_CAR_VOLTAGE)
 
@@ -272,7 +257,7 @@ class Limits:
             left_dC = self._derate_dC + self._span_dC - hot_dC
             self._take(self._rated_dA * left_dC // self._span_dC, R_TEMPERATURE)
 
-    def _watts(self, ratio_permille, slot, site_W):
+    def _watts(self, ratio_permille, side):
         # From the least current to watts at the meter, then the limits that are said in watts.
         self._least_dA = self._least
         self._least = self._least * self._voltage_dV // 100 * 1000 // ratio_permille
@@ -283,13 +268,13 @@ class Limits:
         self._take(converter[V_RATED_W], R_CONVERTER)
         if converter[V_STATUS] & _POWER_LIMITING and converter[V_POWER_AC_W] != UNKNOWN:
             self._take(abs(converter[V_POWER_AC_W]) * 51 // 50 + _CREEP_W, R_CONVERTER)
-        self._take(site_W, R_SITE)
-        self._wished(slot)
+        self._take(self._site_W[side], R_SITE)
+        self._wished(W_CHARGE_MAX_W + side)
         # The same in amperes, with room for the stage's trim.
         self._least_dA = min(self._least_dA, self._least * ratio_permille // 1000 * 103 // self._voltage_dV)
 
     def _wished(self, slot):
+        taken = self._wishes.taken
         for source in range(SOURCES):
-            limit_W = self._wishes.taken[source][slot]
-            if limit_W != UNKNOWN:
-                self._take(limit_W, R_AGGREGATOR if source == SRC_AGGREGATOR else R_OWNER)
+            if taken[source][slot] != UNKNOWN:
+                self._take(taken[source][slot], R_AGGREGATOR if source == SRC_AGGREGATOR else R_OWNER)
