@@ -156,7 +156,7 @@ class ReplayFailed(Exception):
 def replay(path: Path, mode: str = "time", heap: str = "160k", ticks: int = 0) -> Replay:
     """Replay a trace on the image of build/board; `ticks` 0: all of it.
 
-    `mode`: "time", "alloc" (gc.mem_alloc round each tick) or "lock" (heap locked in each tick).
+    `mode`: "time", or "lock": the heap is locked in every other tick, gc.mem_alloc() taken round the ones between.
     """
     line = (str(MICROPYTHON), "-X", f"heapsize={heap}")
     done = subprocess.run(
