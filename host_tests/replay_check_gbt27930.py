@@ -12,6 +12,7 @@ _BSM_STATES = ("cell_voltage", "soc", "over_current", "over_temperature", "insul
 _BSM_PLACES = (0, 2, 4, 6, 8, 10)  # of those in Told.fault
 _NO_WORD, _NO_BYTE = 0xFFFF, 0xFF
 
+
 def _word(name: str, scale: int = 1) -> Expected:
     """A number of two bytes; all ones mean that the car does not tell."""
     return lambda s: UNKNOWN if s[name] // scale >= _NO_WORD else s[name] // scale
@@ -27,9 +28,7 @@ def _soc(name: str) -> Expected:
 
 
 def _floor(most_permille: int) -> Expected:
-    return lambda s: (
-        UNKNOWN if s["soc_min_permille"] == 10 * _NO_BYTE else min(s["soc_min_permille"], most_permille)
-    )
+    return lambda s: UNKNOWN if s["soc_min_permille"] == 10 * _NO_BYTE else min(s["soc_min_permille"], most_permille)
 
 
 def _faults(s: Signals) -> int:

@@ -1,5 +1,7 @@
 """VIEW=station: recorded cars at the firmware, causally: slower and quicker chargers, coarse stamps, partings."""
 
+import random
+
 import pytest
 
 from host_tests.replay_rig import bench_session, candump_log, lines, read
@@ -191,3 +193,31 @@ def test_what_the_answers_say_differently_is_told_by_signal(tmp_path):
     answers = station.answers(play(session, tmp_path))
     cml = next(line for line in answers if line["name"] == "CML")
     assert cml["same"] == "word" and cml["differs"]["voltage_max_dV"][0] == 7000 != cml["differs"]["voltage_max_dV"][1]
+
+
+@pytest.mark.parametrize("seed", range(16))
+def test_a_spoilt_log_is_played_or_parts_with_a_reason(session, seed, tmp_path):
+    """Frames lost, doubled, cut short and with wrong bits: no crash of the tool, and never a parting without a word."""
+    chance = random.Random(seed)
+    frames = list(session)
+    for _ in range(chance.randrange(1, 40)):
+        at = chance.randrange(len(frames))
+        t_s, frame = frames[at]
+        what = seed % 4
+        if what == 0:
+            del frames[at]
+        elif what == 1:
+            frames.insert(at, frames[at])
+        elif what == 2:
+            frames[at] = t_s, frame._replace(data=frame.data[: chance.randrange(9)])
+        elif frame.data:
+            data = bytearray(frame.data)
+            data[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
+            frames[at] = t_s, frame._replace(data=bytes(data))
+    path = candump_log(frames, tmp_path / "log")
+    status, rows = lines(path, "--view", "station")
+    ended = [row for row in rows if row["kind"] == "summary"]
+    assert ended and status in (0, 1)
+    if status:
+        parts = [row for row in rows if row["kind"] == "parts"]
+        assert parts and parts[0]["reason"] and "raised" not in parts[0]["reason"]

@@ -94,6 +94,9 @@ def script_of(tolds: list[Told]) -> Script:
     first = next(told for told in tolds if told.name == "109" and not told.error) if _has(tolds, "109") else None
     if first is None or first.signals["charging"]:
         raise ReplayError("the log begins in mid-session, without a start: the station cannot be brought there.")
+    # A car speaks as d1 comes on: what its charger said before that was no answer.
+    begun = next((step.order for step in steps if step.name == "102"), steps[0].order)
+    words = [word._replace(waited=word.waited and word.order > begun) for word in words]
     periods = {step.frame.id: 100 for step in steps if step.name not in ("202", "700")}
     script = Script(steps, words, word_of, ChademoFlow, TIMEOUTS_s, periods, ("109.5=25", "109.5=21"))
     script.awake = lambda vehicle: vehicle.d1

@@ -4,13 +4,14 @@ from functools import lru_cache
 
 from hw_tests.bench.frame import Frame
 from hw_tests.bench.gbt27930 import codec
-from hw_tests.bench.gbt27930.messages import BY_ID, BY_PGN, CAR_CM_ID, CAR_DT_ID
+from hw_tests.bench.gbt27930.messages import BY_ID, BY_PGN, CAR_CM_ID, CAR_DT_ID, CHARGER_CM_ID, CHARGER_DT_ID
 from hw_tests.bench.gbt27930.transport import ABORT, RTS
 from hw_tests.bench.replay.gbt27930_script import script_of
 from hw_tests.bench.replay.gbt27930_story import GbtStory
 from hw_tests.bench.replay.protocol import CHARGER, VEHICLE, Signals, Told
 from hw_tests.bench.replay.script import Script
 
+_TRANSPORT = (CAR_CM_ID, CAR_DT_ID, CHARGER_CM_ID, CHARGER_DT_ID)
 _FROM_CAR, _FROM_CHARGER = 0x56F4, 0xF456  # destination and source address
 
 
@@ -22,7 +23,7 @@ def _decoded(frame: Frame) -> tuple[str, Signals, str]:
         return name, plain(signals), ""
     except codec.CodecError as error:
         message = BY_ID.get(frame.id)
-        return message.name if message else "TP" if frame.id in (CAR_CM_ID, CAR_DT_ID) else "unknown", {}, str(error)
+        return message.name if message else "TP" if frame.id in _TRANSPORT else "unknown", {}, str(error)
 
 
 def plain(signals: Signals) -> Signals:

@@ -13,10 +13,11 @@ _PLAIN = ("CHM", "CML", "CMLP", "CST", "CSD", "CEM", "CDC", "CCS")
 _FACTS = "GB/T 27930-2015, facts 1.6"
 TIMEOUTS_s = {
     "": (5.0, _FACTS), "CHM": (60.0, _FACTS), "CRM=00": (30.0, _FACTS), "CRO=AA": (60.0, _FACTS), "CSD": (10.0, _FACTS),
-    "CTS of the transport": (1.25, "facts 1.3 T3"), "EoMA of the transport": (1.25, "facts 1.3 T3"),
+    "CTS of the transport": (1.25, "facts 1.3 T3"), "EoMA of the transport": (2.0, "facts 1.3 T3"),
 }  # fmt: skip
 _OPENS = ("BST", "BSD", "BEM")
 _BCS = BY_NAME["BCS"].pgn
+_T3_ms = 1250  # facts 1.3
 _LEAST_V = 50.0  # a pack below this is none
 _GRACE_ms = 1000  # for a fault that the car's own words explain
 _FLOW_W = 50.0  # less is nothing, or no change
@@ -75,10 +76,14 @@ class GbtFlow:
     def may(self, step: Step, now_ms: int) -> str:
         """A packet waits for its CTS, the next transfer for the acknowledgement of the one before."""
         frame = step.frame
+        if len(frame.data) != 8 or self._acknowledged:
+            return ""  # nothing is under way: what comes now answers nothing
         if frame.id == CAR_DT_ID:
             _, last = self._answers.get(self._pgn, (0, 0))
             return "" if frame.data[0] <= last else "CTS of the transport"
-        if frame.id == CAR_CM_ID and frame.data[0] == RTS and not self._acknowledged:
+        if frame.id == CAR_CM_ID and frame.data[0] == RTS:
+            if now_ms - self._begun_ms > _T3_ms:
+                return ""  # a packet is missing in the log: the car tries again, with the next one
             return "EoMA of the transport" if self._pgn in self._answers else ""
         return ""
 
@@ -92,7 +97,7 @@ class GbtFlow:
             self._vehicle.close_contactors = False
         elif step.name == "BRO" and frame.data[:1] == b"\xaa":
             self._vehicle.close_contactors = True
-        if frame.id != CAR_CM_ID:
+        if frame.id != CAR_CM_ID or len(frame.data) != 8:
             return False
         if frame.data[0] == RTS:
             self._pgn = frame.data[5] | frame.data[6] << 8 | frame.data[7] << 16

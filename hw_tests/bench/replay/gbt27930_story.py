@@ -156,7 +156,7 @@ class GbtStory(Story):
         if places is not None and self.phase and self.phase not in places and not tail:
             self.once(told.side, "wrong_phase", f"{name} {self.phase}", f"{name} in the phase {self.phase}")
         for before in AFTER.get(name, ()):
-            if before not in self._ever and self.phases[0].t_s < told.t_s:
+            if before not in self._ever and self.phases and self.phases[0].t_s < told.t_s:
                 self.once(told.side, "out_of_order", f"{name} {before}", f"{name} before any {before}")
 
     def _timing(self, name: str, told: Told) -> None:
