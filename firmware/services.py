@@ -105,6 +105,7 @@ def build(fw, config, read_s, ticks_ms, module, log, year=None, boot_id=None):
     services = [view, clock, journal, Planner(view, fw.wishes, config)]
     if config["mqtt_host"]:
         # Loaded here and not in the thread: an import adds to what both threads see.
+        gc.collect()  # or what it loads lies between garbage, and its buffer finds no whole piece
         from firmware.uplink.uplink import Uplink
 
         boot_id = boot_id or "%08x" % int.from_bytes(os.urandom(4), "big")
