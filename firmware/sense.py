@@ -49,6 +49,7 @@ class Sense:
         self._turn = IN_TEMP1
         self._at = UNKNOWN  # of the newest whole sample
         self._steady = UNKNOWN  # when CC1 last agreed with S_PLUGGED
+        self._outside = UNKNOWN  # the same stamp, once CC1 was seen outside since
         self._now[S_AGE_ms] = AGE_MAX_ms
         self._now[S_PLUGGED] = 0
 
@@ -100,6 +101,8 @@ class Sense:
         plugged = self._now[S_PLUGGED]
         if self._steady == UNKNOWN:  # the first sample since the start: the car may have been there before us
             self._steady = now
+        elif plugged and self._outside != self._steady:
+            self._outside = self._steady  # the first look outside: one is a glitch, and looks may be two ticks apart
         elif (now - self._steady) & TICKS_MASK >= (_LOST_ms if plugged else _GAINED_ms):
             self._now[S_PLUGGED] = 1 - plugged
             self._steady = now

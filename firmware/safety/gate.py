@@ -49,6 +49,7 @@ class Gate:
         self.floor_permille = self.soc.floor_permille
         self.discharge_ok = 0
         self.why = self.soc.why
+        self._fell = 0  # 1: limit_dA fell in this tick
         self._falling = 0  # 1: allowed_dA is above the limit and on its way down
         self._fell_at = 0
         self._excess = 0
@@ -131,7 +132,9 @@ class Gate:
         return limit_dA if limit_dA < self._board_dA else self._board_dA
 
     def _allow(self, dt_ms, now):
-        limit_dA = self.limit_dA = self._may_flow_dA()
+        limit_dA = self._may_flow_dA()
+        self._fell = 1 if limit_dA < self.limit_dA else 0
+        self.limit_dA = limit_dA
         converter = self.converter
         if limit_dA >= self.allowed_dA or self.sequence.shut or not converter.on_left:
             self.allowed_dA = limit_dA
@@ -213,8 +216,12 @@ class Gate:
         return kind == FREE
 
     def _fits(self, current_dA, converter):
-        # Under the limit; or above it, on its way down with it.
-        if current_dA <= self.limit_dA or current_dA <= self.allowed_dA and current_dA <= converter.current_left_dA:
+        # Under the limit; or above it, on its way down with it. That it fell in this very tick is not known yet to who
+        # was just ramping a flowing current up: what was allowed a tick ago is no reason to refuse.
+        left_dA = converter.current_left_dA
+        if current_dA <= self.limit_dA:
+            return True
+        if current_dA <= self.allowed_dA and (current_dA <= left_dA or (self._fell and left_dA > 0)):
             return True
         limit_dA = self.limit_dA = self._may_flow_dA()  # the old one was of the last tick
         if limit_dA > self.allowed_dA:
