@@ -53,8 +53,9 @@ def tick_times_us() -> tuple[list[int], list[int]]:
     for number in range(REPLAYS):
         print(f"  replay {number + 1} of {REPLAYS}", file=sys.stderr, flush=True)
         runs.append(replay(TRACE))
-    if runs[0].differing:
-        sys.exit(f"perf: on MicroPython ticks {runs[0].differing} sent other frames than on CPython")
+    differing = replay(TRACE, "lock").differing
+    if differing:
+        sys.exit(f"perf: on MicroPython ticks {differing} sent other frames than on CPython")
     return runs[0].phases, [min(times) for times in zip(*(run.times_us for run in runs), strict=True)]
 
 

@@ -39,15 +39,14 @@ class Board:
 
 
 class Can:
-    FRAMES = 24
+    FRAMES = 12  # control reads at most 8 a tick, the rest waits in the recording
 
     def __init__(self):
         self.ids = array("i", [0] * self.FRAMES)
         self.flags = bytearray(self.FRAMES)
         self.lengths = bytearray(self.FRAMES)
-        self.bytes = bytearray(8 * self.FRAMES)
-        self.data = bytearray(8)
-        self.views = [memoryview(self.data)[:n] for n in range(9)]
+        self.bytes = [bytearray(8) for _ in range(self.FRAMES)]
+        self.views = [[memoryview(data)[:n] for n in range(9)] for data in self.bytes]
         self.count = self.next = 0
         self.out = [bytearray(16) for _ in range(self.FRAMES)]  # what left: length, flags, id, data
         self.sent = self.room = 0
@@ -57,10 +56,8 @@ class Can:
         if at == self.count:
             return None
         self.next = at + 1
-        for i in range(8):
-            self.data[i] = self.bytes[at * 8 + i]
         into[0] = self.ids[at]
-        into[1] = self.views[self.lengths[at]]
+        into[1] = self.views[at][self.lengths[at]]
         into[2] = self.flags[at]
         into[3] = 0
         return into
@@ -92,6 +89,18 @@ class Can:
         return total
 
 
+class QuickCan(Can):
+    # For the measurement of time: what leaves is not kept, so that the driver's place costs next to nothing.
+    def send(self, can_id, data, flags=0):
+        if self.sent == self.room:
+            return None
+        self.sent += 1
+        return 0
+
+    def check_sum(self):
+        return 0
+
+
 class Rtc:
     def __init__(self):
         self.image = bytearray(256)
@@ -105,7 +114,7 @@ def read(file, can, count, room):
     for i in range(count):
         can_id, can.flags[i], can.lengths[i], data = struct.unpack("<IBB8s", file.read(14))
         can.ids[i] = can_id
-        can.bytes[8 * i : 8 * i + 8] = data
+        can.bytes[i][:] = data
 
 
 def unit_us():
@@ -162,7 +171,7 @@ def play(fw, file, tell):
         us, allocated = measured(tick, values[0])
         if tell:
             print(values[7], us, allocated)
-        if (io.outputs, car.check_sum(), converter.check_sum()) != values[8:11]:
+        if mode == "lock" and (io.outputs, car.check_sum(), converter.check_sum()) != values[8:11]:
             if len(differing) < 10:
                 differing.append(number)
         number += 1
@@ -172,7 +181,8 @@ def play(fw, file, tell):
 def run():
     gc.collect()
     config = configs.load(config_file)
-    fw = main.assemble(main.board, config, Board(), Can(), Can(), Rtc())
+    can = Can if mode == "lock" else QuickCan
+    fw = main.assemble(main.board, config, Board(), can(), can(), Rtc())
     unit = min(unit_us() for _ in range(5))
     with open(trace, "rb") as file:
         differing, free_min = play(fw, file, mode not in ("count", "none"))
