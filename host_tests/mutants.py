@@ -26,7 +26,7 @@ COMPARE = {ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, a
 BINARY = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.FloorDiv, ast.FloorDiv: ast.Mult, ast.BitAnd: ast.BitOr,
           ast.BitOr: ast.BitAnd, ast.LShift: ast.RShift, ast.RShift: ast.LShift, ast.BitXor: ast.BitAnd}  # fmt: skip
 FIRST = {"gbt27930_rules": ["gbt27930", "gbt27930_limits", "gbt27930_facts"], "infypower_rules": ["infypower"],
-         "chademo_rules": ["chademo", "chademo_limits", "chademo_gate"],
+         "chademo_rules": ["chademo", "chademo_limits", "chademo_edges", "chademo_gate"],
          "safe_stop": ["stop"], "gate": ["gate", "permits", "trips"], "soc": ["soc", "trust"]}  # fmt: skip
 
 
