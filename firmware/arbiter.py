@@ -2,7 +2,7 @@
 from micropython import const
 
 from firmware.station import P_AGGREGATOR_SERIAL, P_SERIAL, P_SOURCE, P_WANTED_W
-from firmware.units import UNKNOWN, clamp
+from firmware.units import UNKNOWN
 from firmware.wishes import SRC_AGGREGATOR, SRC_OWNER, SRC_PLAN, W_POWER_W, W_SERIAL
 
 _MOST_W = const(1000000)  # no station of ours: keeps every product below 31 bits, whatever was posted
@@ -34,4 +34,4 @@ class Arbiter:
                     wanted_W = 0  # export needs an order: the station's own plan may only charge (DESIGN rule 4)
         power[P_SOURCE] = source
         power[P_SERIAL] = taken[source][W_SERIAL]
-        power[P_WANTED_W] = wanted_W if -_MOST_W <= wanted_W <= _MOST_W else clamp(wanted_W, -_MOST_W, _MOST_W)
+        power[P_WANTED_W] = max(-_MOST_W, min(wanted_W, _MOST_W))

@@ -193,8 +193,8 @@ class Driver(Modules):
             return
         if record[V_FAULT]:
             self._complain(F_CONVERTER_FAULT, order, now)
-        elif record[V_READY] != 1:
-            self._get_ready()
+        elif record[V_READY] != 1 and record[V_MODULES] == self._count and min(self._known) == self._all:
+            record[V_READY] = 1
         if self._used and self._phase == _IS_OFF:
             if record[V_ON] == 0:
                 self._used = 0
@@ -205,13 +205,6 @@ class Driver(Modules):
         # A converter that nobody uses may be dead or broken: it is only not ready.
         if self._used or order.on:
             self._faults.set(code, max(0, self._now[V_STATUS]), now)
-
-    def _get_ready(self):
-        for mask in self._known:
-            if mask != self._all:
-                return
-        if self._now[V_MODULES] == self._count:
-            self._now[V_READY] = 1
 
     # --- what leaves ---
     def _plan(self, now, retry_ms):

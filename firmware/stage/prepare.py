@@ -87,9 +87,9 @@ class Prepare:
     # --- INSULATE: the link goes to the test voltage with the contactors open, stays there, and is bled again.
     #
     # What this does NOT measure: the insulation resistance. That needs an insulation monitor between DC+, DC- and earth
-    # (a later issue; its value then decides in _hold). Until then the evidence is only that the link reaches and keeps
-    # the voltage with next to no current, and that nothing of it appears at the inlet, so our contactors really are
-    # open. They stay open here, so cable and inlet are not under test, which GB/T 18487.1-2015 B.3.3 would have.
+    # (a later issue; its value then decides in _insulate). Until then the evidence is only that the link reaches and
+    # keeps the voltage with next to no current, and that nothing of it appears at the inlet, so our contactors really
+    # are open. They stay open here, so cable and inlet are not under test, which GB/T 18487.1-2015 B.3.3 would have.
     def _clear(self, want):
         stage = self._stage
         if stage.below(_OUTSIDE_dV):
@@ -103,23 +103,19 @@ class Prepare:
 
     def _insulate(self, now):
         stage = self._stage
-        inlet_dV = stage.sense[S_INLET_dV]
+        link_dV, inlet_dV = stage.sense[S_LINK_dV], stage.sense[S_INLET_dV]
         if self._state == _LOWER:
             if stage.converter[V_ON] == 0 and stage.reached.idle:
                 stage.relays = stage.relays & ~OUT_ENABLE | OUT_BLEED
                 stage.reached.done = 1 if stage.below(SAFE_dV) else 0
         elif inlet_dV > _OUTSIDE_dV + 100 or not stage.reached.open:
             stage.fail(F_CONTACTOR_WELDED, max(0, inlet_dV), now)
-        elif self._state == _HOLD:
-            self._hold(now, stage.sense[S_LINK_dV])
-        elif stage.sense[S_LINK_dV] >= self._level_dV * 95 // 100:
-            self._state = _HOLD
-            self._since = now
-
-    def _hold(self, now, link_dV):
-        stage = self._stage
-        # Here an insulation monitor's resistance will decide.
-        if link_dV < self._level_dV * 90 // 100 or not -_LEAK_dA <= stage.sense[S_CURRENT_dA] <= _LEAK_dA:
+        elif self._state == _RAISE:
+            if link_dV >= self._level_dV * 95 // 100:
+                self._state = _HOLD
+                self._since = now
+        # Held; here an insulation monitor's resistance will decide.
+        elif link_dV < self._level_dV * 90 // 100 or not -_LEAK_dA <= stage.sense[S_CURRENT_dA] <= _LEAK_dA:
             stage.fail(F_INSULATION, max(0, link_dV), now)
         elif (now - self._since) & TICKS_MASK >= _HOLD_ms:
             stage.release()
