@@ -11,6 +11,7 @@ from hw_tests.bench.frame import Frame
 from hw_tests.bench.pins import OUT_D1, OUT_D2, OUT_HEARTBEAT, PERMISSION
 from hw_tests.bench.rig import Rig
 from hw_tests.bench.scenario import ScenarioError
+from hw_tests.bench.world import StepWorld
 
 SHARED = [(name, variant) for name in ("evening", "emergency", "hostile_aggregator", "soc_liar")
           for variant in scenario.variants(name)]  # fmt: skip
@@ -21,6 +22,15 @@ def test_the_shared_scenarios_with_a_leaf(name, variant):
     made = stepped.run(scenario.load(name, variant, "chademo"))
     assert made["result"] == "pass", "\n" + summary.text(made)
     assert made["vehicle"] == "chademo"
+
+
+def test_in_virtual_time_no_frame_of_the_evening_is_late_or_early():
+    """A live run cannot judge that (its computer may be busy): the fact `deviations` leaves it out. Here it counts."""
+    evening = scenario.load("evening", "", "chademo")
+    world = StepWorld(*stepped.parameters(evening))
+    assert stepped.play(evening, world)["result"] == "pass"
+    assert list(world.around.car.log) == []
+    assert vehicles.deviations({"period": 3, "late": 1, "slope": 2}) == 2
 
 
 def test_the_summary_has_the_same_keys_and_the_checks_the_same_names():

@@ -47,7 +47,7 @@ FACTS: dict[str, str] = {
     "direction": "+1: the car was told to charge, -1: to discharge, 0: neither (the station's CCD and CCS)",
     "car_frames": "frames that the station has sent on the car's bus",
     "car_phase": "phase of the session as the emulated car itself sees it",
-    "deviations": "what the car has seen the station do against its protocol, so far",
+    "deviations": "what the car has seen the station do against its protocol, so far; late frames apart",
     # The converter.
     "converter_mode": "+1 rectifier, -1 inverter",
     "converter_on": "1: switched on",

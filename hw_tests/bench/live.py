@@ -25,7 +25,7 @@ from hw_tests.bench.lines import Lines
 from hw_tests.bench.play import Outside, Play
 from hw_tests.bench.processes import ProcessDied, Processes, free_port
 from hw_tests.bench.scenario import Scenario
-from hw_tests.bench.vehicles import vehicle
+from hw_tests.bench.vehicles import deviations, vehicle
 from hw_tests.bench.view import View
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -215,7 +215,7 @@ class Live:
                 self._facts.update(message["fact"])
             elif name == "car":
                 fact = message["fact"]
-                self._facts.update(car_phase=fact["phase"], deviations=sum(fact["deviations"].values()))
+                self._facts.update(car_phase=fact["phase"], deviations=deviations(fact["deviations"]))
             elif name.startswith("wire "):
                 self._facts[f"{name[5:]}_frames"] = message["fact"]["station_frames"]
         elif "topic" in message:

@@ -98,6 +98,11 @@ VEHICLES: dict[str, Kind] = {
 }  # fmt: skip
 
 
+def deviations(counts: Mapping[str, int]) -> int:
+    """How many there were; but for late frames, which in a live run are this computer's."""
+    return sum(count for name, count in counts.items() if name not in ("period", "late"))
+
+
 def vehicle(name: str = "") -> Kind:
     """A protocol by its name; the first one if it has none."""
     if not name:

@@ -12,7 +12,7 @@ from hw_tests.bench import rig
 from hw_tests.bench.frame import Frame
 from hw_tests.bench.minibroker import Broker
 from hw_tests.bench.rig import Rig
-from hw_tests.bench.vehicles import vehicle
+from hw_tests.bench.vehicles import deviations, vehicle
 from hw_tests.bench.virtual_wire import TX_QUEUE, VirtualWire
 
 CONVERTER_bit_s = 125_000
@@ -140,7 +140,7 @@ class Surroundings:
             "station_stopped": observer.station_stopped,
             "direction": observer.direction,
             "car_phase": self.car.phase,
-            "deviations": sum(self.car.checker.counts.values()),
+            "deviations": deviations(self.car.checker.counts),
             "car_frames": self.station_frames["car"],
             "converter_frames": self.station_frames["converter"],
             "broker": int(self.broker.running),
