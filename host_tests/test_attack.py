@@ -64,3 +64,14 @@ def test_a_pause_while_the_power_rises_is_no_offence(ms: int) -> None:
     assert abs(life.plant.current_A) < 1
     life.run(5000)
     assert life.gate.refused == 0 and life.plant.current_A > 30
+
+
+def test_untrusted_keeps_the_last_permission_in_a_trial_session_too() -> None:
+    """A V1.12 car whose permission reads "untrusted" while it charges goes on charging, and still may be discharged."""
+    life = Attack()
+    life.begin(15_000)
+    life.world.around.car.misbehave("untrusted", for_ms=12_000)
+    life.run(12_000)
+    assert life.plant.current_A > 30 and life.world.fw.faults.severity == 0
+    life.happen(Event("order", {"power_W": -15_000}, 8000))
+    assert life.plant.current_A < -30 and life.gate.refused == 0

@@ -195,8 +195,8 @@ class Rules:
             self._allows = 0
         elif permission == 1:
             self._allows = 1
-        elif permission == 2 and self.offered():
-            self._allows = 2  # a plain 2015 car says "untrusted" by this: keep what was
+        elif permission == 2 and self._turned < 0 and self.offered():
+            self._allows = 2  # who was not told to discharge says "untrusted" by this: keep what was
 
     def _bcpp(self, data):
         self._parameters = 1

@@ -121,15 +121,15 @@ def _status(s):
 
 
 def _battery(s, now):
-    # BSM (facts 1.4): 01 in any alarm stops; 3096 = 00 pauses; 10 is "discharge allowed" only where the trial was
-    # agreed, else "untrusted": the last one holds, charging if there was none. 11 is not used.
+    # BSM (facts 1.4): 01 in any alarm stops; 3096 = 00 pauses; 10 is "discharge allowed" only in answer to CCD=01,
+    # else "untrusted": the last one holds, charging if there was none. 11 is not used.
     t = s.told
     s.car[C_TEMP_MAX_dC] = t.temp_dC
     if t.fault:
         stops.fault(s, F_CAR_FAULT, t.fault, 1, now)
         return 1
     permission = t.permission
-    if permission < 2 or (permission == 2 and s.v112):
+    if permission < 2 or (permission == 2 and s.direction == DISCHARGE):
         s.permission = permission
     elif s.permission == UNKNOWN:
         s.permission = s.settings.untrusted_first
