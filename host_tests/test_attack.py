@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from firmware.faults import F_CAR_VOLTAGE_ABSENT
 from hw_tests.bench.life import Event, Life, Setting
 
 
@@ -75,3 +76,17 @@ def test_untrusted_keeps_the_last_permission_in_a_trial_session_too() -> None:
     assert life.plant.current_A > 30 and life.world.fw.faults.severity == 0
     life.happen(Event("order", {"power_W": -15_000}, 8000))
     assert life.plant.current_A < -30 and life.gate.refused == 0
+
+
+@pytest.mark.parametrize("kind", ("v2g", "charge_2015"))
+def test_a_car_that_opens_its_contactors_while_it_charges_is_found_out(kind: str) -> None:
+    """When K5/K6 open under load without a word, the session ends within ten seconds, and the next one is usable."""
+    life = Attack(kind)
+    life.begin(15_000)
+    life.happen(Event("car", {"what": "open_under_load"}, 10_000))
+    assert not life.plant.contactor.closed and life.world.fw.faults.has(F_CAR_VOLTAGE_ABSENT)
+    life.happen(Event("unplug", {}, 5000))
+    assert not life.plant.plugged
+    life.world.around.car.misbehave("recover")
+    life.begin(15_000)
+    assert life.plant.current_A > 30

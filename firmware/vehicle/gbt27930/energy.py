@@ -3,7 +3,7 @@
 from micropython import const
 
 from firmware.contract import CHARGE, DISCHARGE, NEITHER
-from firmware.faults import F_CAR_FAULT, F_CAR_PAUSE_LONG, F_CAR_TIMEOUT
+from firmware.faults import F_CAR_FAULT, F_CAR_PAUSE_LONG, F_CAR_TIMEOUT, F_CAR_VOLTAGE_ABSENT
 from firmware.station import (
     C_CAN_DISCHARGE,
     C_GATE_DISCHARGE_OK,
@@ -39,6 +39,8 @@ _NEWS = const(1 << 0 | 1 << 1 | 1 << 2 | 1 << 11)
 _PAUSE = const(1)  # s.waits: the car does not permit
 _TURN = const(2)  # the car has not confirmed the direction it was told
 _CHECK_ms = const(100)
+_APART_dV = const(150)
+_APART_BCS = const(20)  # reports in a row: 5 s
 _QUIET_ms = const(800)  # silence of BCL from which every tick counts
 _MINUTE_ms = const(60000)
 _Wh_mJ = const(3600000)
@@ -87,6 +89,8 @@ def energy(s, now, reached):
             return
         if seen & (_BCS | _BCSP):
             _status(s)
+            if _apart(s, reached):
+                return stops.fault(s, F_CAR_VOLTAGE_ABSENT, s.sense[S_INLET_dV] & 0xFFFF, 0, now)
     _steer(s, now, reached)
 
 
@@ -118,6 +122,17 @@ def _status(s):
     car[C_VOLTAGE_dV] = t.voltage_dV
     car[C_CURRENT_dA] = t.current_dA
     car[C_REMAINING_min] = t.remaining_min
+
+
+def _apart(s, reached):
+    # Without current the inlet is at the battery's voltage, or K5/K6 are open: a car that opens them while it charges
+    # goes on as if nothing were, and the inlet stays under voltage with nothing behind it.
+    told_dV, inlet_dV = s.told.voltage_dV, s.sense[S_INLET_dV]
+    if reached.idle and told_dV > 0 and not -_APART_dV <= inlet_dV - told_dV <= _APART_dV:
+        s.apart += 1
+    else:
+        s.apart = 0
+    return s.apart >= _APART_BCS
 
 
 def _battery(s, now):

@@ -125,6 +125,7 @@ class Session:
         self.waits_at = 0
         self.held = 0  # discharge is not tried again before again_ms
         self.held_at = 0
+        self.apart = 0  # reports of another voltage than the inlet's, in a row
 
     def restart(self):
         # A person asks for a session: begins one that waits (autostart off) or that has ended.
