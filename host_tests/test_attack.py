@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from firmware.faults import F_CAR_VOLTAGE_ABSENT
+from firmware.faults import F_CAR_VOLTAGE_ABSENT, F_CONFIG, F_FLOOR_UNREADABLE
 from hw_tests.bench.life import Event, Life, Setting
 
 
@@ -90,3 +90,12 @@ def test_a_car_that_opens_its_contactors_while_it_charges_is_found_out(kind: str
     life.world.around.car.misbehave("recover")
     life.begin(15_000)
     assert life.plant.current_A > 30
+
+
+@pytest.mark.parametrize("code", (F_CONFIG, F_FLOOR_UNREADABLE))
+def test_a_void_configuration_is_a_warning_and_the_car_is_charged(code: int) -> None:
+    """Defaults and a floor of 100 % are the whole answer to an unreadable file: the fault stops no session."""
+    life = Attack(floor_permille=1000)
+    life.world.fw.faults.set(code, 0, 0)
+    life.begin(10_000)
+    assert life.plant.current_A > 20
