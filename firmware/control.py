@@ -287,7 +287,7 @@ class Control:
             self.station.events.put(EV_PHASE, self._phase, 0, now)
         if self._turn & 1:
             self.station.publish()
-        elif self._turn == 0:
+        elif self._turn == 2:  # not with the wishes: the worst tick counts
             self._state(control, now)
 
     def _off_time(self, control, now):

@@ -111,14 +111,3 @@ def build(fw, config, read_s, ticks_ms, module, log, year=None, boot_id=None):
         boot_id = boot_id or "%08x" % int.from_bytes(os.urandom(4), "big")
         services.append(Uplink(view, fw.wishes, config, clock, journal, module, ticks_ms, log, boot_id))
     return Services(services, journal, ticks_ms, log)
-
-
-def drop_builders(modules):
-    # What only makes a station has served once it stands, and no second one is made here: its constructors are 8 KB of
-    # the heap. To be called before the second thread starts. A class Told is told anew by its constructor and keeps it.
-    for module in list(modules.values()):
-        for name in dir(module):
-            made = getattr(module, name)
-            if isinstance(made, type) and name != "Told" and "__init__" in made.__dict__:
-                made.__init__ = None  # and not `del`: MicroPython's dictionaries keep the value of a deleted key
-    gc.collect()

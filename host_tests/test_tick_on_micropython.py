@@ -16,8 +16,10 @@ RUNS = [(name, variant) for name in scenario.known() for variant in scenario.var
 
 @pytest.mark.parametrize(("name", "variant"), RUNS, ids=["-".join(filter(None, run)) for run in RUNS])
 def test_no_tick_allocates_and_each_sends_what_it_sends_on_cpython(name, variant):
-    """In turns gc.mem_alloc() counts what a tick allocates, and a locked heap raises where the count could be fooled. The
-    frames and relays of every tick are those of the recording: integers that grow past 31 bits would show here."""
+    """In turns gc.mem_alloc() counts what a tick allocates, and a locked heap raises where the count could be fooled.
+
+    The frames and relays of every tick are those of the recording: integers that grow past 31 bits would show here.
+    """
     assert image() == BOARD
     path = ROOT / "build" / "test" / "traces" / f"{name}-{variant or 'only'}.trace"
     record(scenario.load(name, variant), path)

@@ -153,7 +153,7 @@ class Uplink:
     def _serve(self, now):
         self._drain()
         self._view.power.refresh()
-        self._orders.step(self._ticks_ms())  # later than `now`: the order may have come since
+        self._orders.step(self._client.ticks_ms())  # later than `now`: the order may have come since
         answer = self._orders.answer()
         if answer is not None:
             text = self._begin()

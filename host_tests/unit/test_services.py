@@ -3,7 +3,7 @@ from firmware.clock import Clock
 from firmware.config import parse
 from firmware.faults import F_CONFIG, F_SERVICE
 from firmware.journal import Journal
-from firmware.services import Services, View, build, drop_builders
+from firmware.services import Services, View, build
 from firmware.station import Station
 from firmware.wishes import Wishes
 
@@ -148,30 +148,3 @@ def test_a_bad_config_is_told():
     built, lines = _build("", config=load("no/such/file"))
     assert "no/such/file" in lines[0]
     assert built.services[2].active[F_CONFIG] == 1
-
-
-class _Made:
-    def __init__(self):
-        self.forget()
-
-    def forget(self):
-        self.value = 1
-
-
-class _Module:
-    Made = _Made
-    number = 3
-
-
-def test_a_constructor_that_has_served_is_dropped_and_nothing_else():
-    made = _Made()
-    made.value = 2
-    drop_builders({"module": _Module()})
-    assert made.value == 2 and _Module.number == 3
-    made.forget()
-    assert made.value == 1
-    try:
-        _Made()
-        raise RuntimeError("it was made again")
-    except TypeError:
-        pass
