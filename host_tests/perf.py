@@ -1,62 +1,54 @@
 """`make perf`: the control tick's time per state, as an ESP32 would take it, without the CAN driver.
 
 `evening` is played in virtual time and its trace replayed on the flashed image in 32-bit MicroPython
-(host_tests/trace.py). Two measurements:
+(host_tests/trace.py) under callgrind, which counts the instructions of every single tick. The same code gives the same
+numbers on any machine, whatever else it does: also the worst tick is a fact, not noise.
 
-* callgrind counts the instructions of the ticks between two lengths of the trace, less those of the same replay without
-  ticking: the same count every time. ESP32-equivalent time = instructions x 11 ns (8 to 14 over MicroPython's own
-  benchmark suite against its published ESP32 figures).
-* The CPU time of every single tick, the minimum of five replays, gives the distribution; it is scaled so that its mean
-  is callgrind's.
+ESP32-equivalent time = instructions x 11 ns (8 to 14 over MicroPython's own benchmark suite against its published ESP32
+figures).
 """
 
-import subprocess
+import statistics
 import sys
 from collections import Counter
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from host_tests.size import image
-from host_tests.trace import BOARD, REPLAYER, ROOT, TracedWorld, record, replay
+from host_tests.trace import ROOT, TracedWorld, record, replay
 from hw_tests.bench import scenario
 
 TRACE = ROOT / "build" / "perf" / "evening.trace"
+COUNTS = TRACE.with_suffix(".callgrind")
 CALLGRIND = ROOT / "build" / "bin" / "callgrind"
+# The marks around a tick, by the C functions that they end in (host_tests/board/replay.py); pairs with nothing between.
+MARKS = ("--zero-before=getenv", "--dump-after=unsetenv", "--combine-dumps=yes")
+EMPTY = 8
 NS_AN_INSTRUCTION = 11
-REPLAYS = 5
 AIM_MEDIAN_ms, AIM_WORST_ms = 2.0, 5.0
-COUNTED = (1200, 3600)  # ticks between which callgrind counts: charge and discharge at full load
+FULL_LOAD = range(1200, 3600)  # ticks of the charge and the discharge at full load
+WORST = 20  # ticks whose rooms are listed
 
 
-def instructions(mode: str, ticks: int) -> int:
-    """What MicroPython executes for a replay of so many ticks; `mode` "count" ticks, "none" only reads the trace."""
-    out = TRACE.with_suffix(f".{mode}{ticks}")
-    command = [str(CALLGRIND), f"--out={out}", str(REPLAYER), str(BOARD), str(TRACE), str(TRACE.with_suffix(".json"))]
-    subprocess.run([*command, mode, str(ticks)], check=True, capture_output=True, timeout=900)
-    totals = next(line for line in out.read_text().splitlines() if line.startswith("totals:"))
-    return int(totals.split()[1])
+def milliseconds(instructions: float) -> float:
+    """The time of so many instructions on an ESP32."""
+    return instructions * NS_AN_INSTRUCTION / 1e6
 
 
-def instructions_a_tick() -> float:
-    """Mean over the counted range."""
-    first, last = COUNTED
-    counts = {(mode, ticks): instructions(mode, ticks) for mode in ("count", "none") for ticks in COUNTED}
-    ticking = counts["count", last] - counts["count", first]
-    reading = counts["none", last] - counts["none", first]
-    return (ticking - reading) / (last - first)
-
-
-def tick_times_us() -> tuple[list[int], list[int]]:
-    """Phase and least CPU time of each tick on this computer, in us."""
-    runs = []
-    for number in range(REPLAYS):
-        print(f"  replay {number + 1} of {REPLAYS}", file=sys.stderr, flush=True)
-        runs.append(replay(TRACE))
-    differing = replay(TRACE, "lock").differing
-    if differing:
-        sys.exit(f"perf: on MicroPython ticks {differing} sent other frames than on CPython")
-    return runs[0].phases, [min(times) for times in zip(*(run.times_us for run in runs), strict=True)]
+def counts() -> tuple[list[int], list[int]]:
+    """Phase and instructions of each tick."""
+    COUNTS.unlink(missing_ok=True)
+    run = replay(TRACE, "count", interpreter=(str(CALLGRIND), f"--out={COUNTS}", *MARKS, "--"))
+    with COUNTS.open() as file:
+        parts = [int(line.split()[1]) for line in file if line.startswith("totals:")]
+    COUNTS.unlink()
+    marks = statistics.median_low(parts[:EMPTY])
+    ticks = [part - marks for part in parts[EMPTY : EMPTY + len(run.phases)]]
+    if len(ticks) != len(run.phases) or min(ticks) <= 0:
+        sys.exit(f"perf: callgrind counted {len(parts) - EMPTY} ticks of {len(run.phases)}: see MARKS in {__file__}")
+    return run.phases, ticks
 
 
 def quantile(values: list[float], share: float) -> float:
@@ -79,25 +71,26 @@ def table(phases: list[int], times_ms: list[float]) -> tuple[float, float]:
     return quantile(everything, 0.5), everything[-1]
 
 
-class _Counting:
+class Opcodes:
     """Counts the opcodes that CPython executes in the firmware's files: which room the ticks go to."""
 
     def __init__(self) -> None:
         self.rooms: Counter[str] = Counter()
 
     def trace(self, frame: FrameType, event: str, _argument: Any) -> Any:
+        """For sys.settrace."""
         parts = frame.f_code.co_filename.rsplit("/firmware/", 1)
         if len(parts) == 1:
             return None
         frame.f_trace_opcodes, frame.f_trace_lines = True, False
         if event == "opcode":
-            self.rooms[parts[1].removesuffix(".py")] += 1
+            self.rooms[f"{parts[1].removesuffix('.py')} {frame.f_code.co_name}"] += 1
         return self.trace
 
 
-def shares(tick_range: tuple[int, int] = (3000, 3200)) -> Counter[str]:
-    """Share of each file in the ticks of a discharge at full load."""
-    counting = _Counting()
+def opcodes(wanted: Collection[int]) -> dict[int, Counter[str]]:
+    """Opcodes by "file function" in each of the wanted ticks."""
+    found: dict[int, Counter[str]] = {}
 
     class World(TracedWorld):
         def boot(self, cause: int = 0) -> None:
@@ -105,34 +98,66 @@ def shares(tick_range: tuple[int, int] = (3000, 3200)) -> Counter[str]:
             tick = self.fw.control.tick
 
             def counted(now: int) -> None:
-                if tick_range[0] <= self.ticks_traced < tick_range[1]:
-                    sys.settrace(counting.trace)
+                if self.ticks_traced not in wanted:
+                    tick(now)
+                    return
+                counting = Opcodes()
+                sys.settrace(counting.trace)
                 tick(now)
                 sys.settrace(None)
+                found[self.ticks_traced] = counting.rooms
 
             self.fw.control.tick = counted
 
-    record(scenario.load("evening"), TRACE.with_name("shares.trace"), world=World)
-    return counting.rooms
+    record(scenario.load("evening"), TRACE.with_name("opcodes.trace"), world=World)
+    return found
+
+
+def by_file(functions: Iterable[Counter[str]]) -> Counter[str]:
+    """Sums over the functions of each file and over ticks."""
+    files: Counter[str] = Counter()
+    for one in functions:
+        for name, number in one.items():
+            files[name.split()[0]] += number
+    return files
+
+
+def rooms(phases: list[int], ticks: list[int]) -> None:
+    """Print whose the ticks are: of all at full load, and of each of the worst."""
+    from firmware.station import PHASE_NAMES, name_of
+
+    worst = sorted(range(len(ticks)), key=lambda tick: -ticks[tick])[:WORST]
+    loaded = range(3000, 3200)
+    found = opcodes({*worst, *loaded})
+    files = by_file(found[tick] for tick in loaded)
+    print("share of the tick by file (opcodes on CPython, discharge at full load)")
+    for name, count in files.most_common(16):
+        print(f"  {100 * count / files.total():5.1f} %  {name}")
+    print(f"the {WORST} worst ticks, and where most of their opcodes are")
+    for tick in worst:
+        most = ", ".join(f"{name} {number}" for name, number in found[tick].most_common(6))
+        print(f"{tick:>6} {milliseconds(ticks[tick]):5.2f} ms {name_of(PHASE_NAMES, phases[tick]):<11}{most}")
 
 
 def main() -> None:
     """Print all of it."""
-    print("perf: playing `evening` and replaying its ticks on MicroPython; about three minutes", file=sys.stderr)
+    print("perf: playing `evening` and counting its ticks on MicroPython; about two minutes", file=sys.stderr)
     image()
     record(scenario.load("evening"), TRACE)
-    phases, times_us = tick_times_us()
-    mean = instructions_a_tick()
-    first, last = COUNTED
-    scale = mean * NS_AN_INSTRUCTION / 1e6 / (sum(times_us[first:last]) / (last - first))
-    median, worst = table(phases, [us * scale for us in times_us])
-    print(f"mean of ticks {first} to {last}: {mean:,.0f} instructions = {mean * NS_AN_INSTRUCTION / 1e6:.2f} ms")
+    differing = replay(TRACE).differing
+    if differing:
+        sys.exit(f"perf: on MicroPython ticks {differing} sent other frames than on CPython")
+    phases, ticks = counts()
+    median, worst = table(phases, [milliseconds(tick) for tick in ticks])
+    loaded = sorted(ticks[tick] for tick in FULL_LOAD)
+    print(
+        f"ticks {FULL_LOAD.start} to {FULL_LOAD.stop}, full load: mean {statistics.mean(loaded):,.0f} instructions = "
+        f"{milliseconds(statistics.mean(loaded)):.2f} ms, median {milliseconds(statistics.median(loaded)):.2f} ms, "
+        f"worst {milliseconds(loaded[-1]):.2f} ms"
+    )
     print(f"aim: median at most {AIM_MEDIAN_ms} ms: {'met' if median <= AIM_MEDIAN_ms else 'missed'};"
           f" worst at most {AIM_WORST_ms} ms: {'met' if worst <= AIM_WORST_ms else 'missed'}")  # fmt: skip
-    rooms = shares()
-    print("share of the tick by file (opcodes on CPython, discharge at full load)")
-    for name, count in rooms.most_common(16):
-        print(f"  {100 * count / rooms.total():5.1f} %  {name}")
+    rooms(phases, ticks)
 
 
 if __name__ == "__main__":

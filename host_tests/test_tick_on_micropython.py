@@ -23,7 +23,7 @@ def test_no_tick_allocates_and_each_sends_what_it_sends_on_cpython(name, variant
     assert image() == BOARD
     path = ROOT / "build" / "test" / "traces" / f"{name}-{variant or 'only'}.trace"
     record(scenario.load(name, variant), path)
-    counted = replay(path, "lock")  # ReplayFailed, with MicroPython's own words, if a tick asks for memory
+    counted = replay(path)  # ReplayFailed, with MicroPython's own words, if a tick asks for memory
     assert len(counted.allocated_B) > 300
     assert [(tick, size_B) for tick, size_B in enumerate(counted.allocated_B) if tick and size_B] == []
     assert counted.differing == []

@@ -3,8 +3,8 @@
     record(scenario, path)            play a scenario on CPython and keep what went into each tick and what came out
     replay(path, ...) -> Replay       feed it to the compiled image in MicroPython; outputs must be the same
 
-The replay has neither drivers nor emulators and measures what needs the real interpreter: time and allocation of every
-tick. `host_tests/board/replay.py` is its MicroPython side and describes the file.
+The replay has neither drivers nor emulators and measures what needs the real interpreter: instructions and allocation
+of every tick. `host_tests/board/replay.py` is its MicroPython side and describes the file.
 """
 
 import json
@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parent.parent
 MICROPYTHON = ROOT / "build" / "bin" / "micropython"
 REPLAYER = ROOT / "host_tests" / "board" / "replay.py"
 BOARD = ROOT / "build" / "board"
+PLAIN = (str(MICROPYTHON), "-X", "heapsize=160k")
 
 
 class _Ear:
@@ -139,12 +140,10 @@ def record(scenario: Scenario, path: Path, world: type["TracedWorld"] | None = N
 
 @dataclass
 class Replay:
-    """Per tick its phase, its time in us on this computer, the bytes it allocated; `unit_us`: 100,000 `a += 1` here."""
+    """Per tick its phase and the bytes it allocated; the least free heap between ticks."""
 
     phases: list[int]
-    times_us: list[int]
     allocated_B: list[int]
-    unit_us: int
     free_min_B: int
     differing: list[int]  # ticks whose outputs were not those of the recording
 
@@ -153,22 +152,19 @@ class ReplayFailed(Exception):
     """The image did not run the trace to its end: what MicroPython said."""
 
 
-def replay(path: Path, mode: str = "time", heap: str = "160k", ticks: int = 0) -> Replay:
+def replay(path: Path, mode: str = "lock", ticks: int = 0, interpreter: tuple[str, ...] = PLAIN) -> Replay:
     """Replay a trace on the image of build/board; `ticks` 0: all of it.
 
-    `mode`: "time", or "lock": the heap is locked in every other tick, gc.mem_alloc() taken round the ones between.
+    `mode`: "lock": the heap is locked in every other tick, gc.mem_alloc() taken round the ones between; "count": each
+    tick stands between the marks that host_tests/perf.py counts by, and its outputs are not compared.
     """
-    line = (str(MICROPYTHON), "-X", f"heapsize={heap}")
     done = subprocess.run(
-        [*line, str(REPLAYER), str(BOARD), str(path), str(path.with_suffix(".json")), mode, str(ticks)],
-        capture_output=True, text=True, timeout=600,
+        [*interpreter, str(REPLAYER), str(BOARD), str(path), str(path.with_suffix(".json")), mode, str(ticks)],
+        capture_output=True, text=True, timeout=900,
     )  # fmt: skip
     if done.returncode or not done.stdout.strip():
         raise ReplayFailed(done.stderr.strip() or done.stdout.strip() or f"exit status {done.returncode}")
     rows = done.stdout.split("\n")
     told = json.loads(next(row for row in reversed(rows) if row.startswith("{")))
     ticks_ = [tuple(map(int, row.split())) for row in rows if row and row[0].isdigit()]
-    return Replay(
-        [row[0] for row in ticks_], [row[1] for row in ticks_], [row[2] for row in ticks_], told["unit_us"],
-        told["free_min_B"], told["differing"],
-    )  # fmt: skip
+    return Replay([row[0] for row in ticks_], [row[1] for row in ticks_], told["free_min_B"], told["differing"])

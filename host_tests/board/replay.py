@@ -4,8 +4,10 @@
 # The trace, a tick: head "<IBBBBBBBHII11H" (now, fresh, wishes, frames from car and converter, frames that either bus
 # took, phase, outputs, check sums of the frames sent on either bus, raw inputs), then 6 bytes a changed wish slot
 # "<BBi", 14 bytes a frame "<IBB8s".
-# Prints "phase us bytes" a tick and one JSON line.
+# Prints "phase bytes" a tick and one JSON line. MODE is "lock" (see measured) or "count": os.getenv and os.unsetenv
+# then enclose every tick, where host_tests/perf.py has callgrind set its count to zero and write it down.
 import gc
+import os
 import sys
 
 board_dir, trace, config_file, mode, most = sys.argv[1:6]
@@ -13,7 +15,6 @@ sys.path[:0] = [board_dir, board_dir + "/lib"]
 import binascii
 import json
 import struct
-import time
 from array import array
 
 import micropython
@@ -23,6 +24,7 @@ from firmware import config as configs
 
 HEAD = "<IBBBBBBBHII11H"
 HEAD_B = struct.calcsize(HEAD)
+EMPTY = 8  # pairs of marks with nothing between them, before the first tick
 
 
 class Board:
@@ -90,7 +92,7 @@ class Can:
 
 
 class QuickCan(Can):
-    # For the measurement of time: what leaves is not kept, so that the driver's place costs next to nothing.
+    # For counting: what leaves is not kept, so that the driver's place costs next to nothing.
     def send(self, can_id, data, flags=0):
         if self.sent == self.room:
             return None
@@ -117,36 +119,26 @@ def read(file, can, count, room):
         can.bytes[i][:] = data
 
 
-def unit_us():
-    a = 0
-    begun = time.ticks_us()
-    for _ in range(100000):
-        a += 1
-    return time.ticks_diff(time.ticks_us(), begun)
-
-
 def measured(tick, now):
-    if mode == "time":
-        begun = time.ticks_us()
+    # Bytes allocated. With the heap locked a tick that wants memory raises; it sees what is freed again, too.
+    if mode == "count":
+        os.getenv("tick")
         tick(now)
-        return time.ticks_diff(time.ticks_us(), begun), 0
-    if mode == "lock" and now % 20 == 0:
+        os.unsetenv("tick")
+        return 0
+    if now % 20 == 0:
         micropython.heap_lock()
         try:
             tick(now)
         finally:
             micropython.heap_unlock()
-        return 0, 0
-    if mode == "lock":
-        before = gc.mem_alloc()
-        tick(now)
-        return 0, gc.mem_alloc() - before
-    if mode == "count":
-        tick(now)
-    return 0, 0
+        return 0
+    before = gc.mem_alloc()
+    tick(now)
+    return gc.mem_alloc() - before
 
 
-def play(fw, file, tell):
+def play(fw, file):
     io, car, converter = fw.io, fw.car_can, fw.converter_can
     tick = fw.control.tick
     differing = []
@@ -168,9 +160,7 @@ def play(fw, file, tell):
         if number % 16 == 0:  # what reading allocates is collected outside the tick
             gc.collect()
             free_min = min(free_min, gc.mem_free())
-        us, allocated = measured(tick, values[0])
-        if tell:
-            print(values[7], us, allocated)
+        print(values[7], measured(tick, values[0]))
         if mode == "lock" and (io.outputs, car.check_sum(), converter.check_sum()) != values[8:11]:
             if len(differing) < 10:
                 differing.append(number)
@@ -183,10 +173,12 @@ def run():
     config = configs.load(config_file)
     can = Can if mode == "lock" else QuickCan
     fw = main.assemble(main.board, config, Board(), can(), can(), Rtc())
-    unit = min(unit_us() for _ in range(5))
+    for _ in range(EMPTY if mode == "count" else 0):
+        os.getenv("tick")  # what the marks themselves cost
+        os.unsetenv("tick")
     with open(trace, "rb") as file:
-        differing, free_min = play(fw, file, mode not in ("count", "none"))
-    print(json.dumps({"unit_us": unit, "free_min_B": free_min, "differing": differing}))
+        differing, free_min = play(fw, file)
+    print(json.dumps({"free_min_B": free_min, "differing": differing}))
 
 
 run()
