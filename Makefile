@@ -58,12 +58,12 @@ mutants: bootstrap ## break the safety code on purpose, line by line; every surv
 lint: bootstrap ## ruff, and types: the firmware against MicroPython's stubs, the rest against CPython
 	@$(RUN) .ci/lint.py
 
-image: bootstrap ## compile what goes onto the board into build/board/
+image: bootstrap ## compile what goes onto the board into build/board/ and build/board.romfs
 	@$(RUN) .ci/image.py
 
 clean: ## remove results and caches, keep what was downloaded
 	@rm -rf build/board build/run build/pycache build/matplotlib build/hypothesis build/mypy build/ruff \
-		build/pytest build/coverage build/test build/perf build/mutants
+		build/pytest build/coverage build/test build/perf build/mutants build/size build/board.romfs
 
 distclean: ## remove everything that is not the repository's
 	@rm -rf build lib/umqtt

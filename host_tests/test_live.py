@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from hw_tests.bench import live, scenario, summary
+from hw_tests.bench import interpreter, live, scenario, summary
 
 ROOT = Path(__file__).resolve().parent.parent
 
-pytestmark = pytest.mark.skipif(not live.MICROPYTHON.exists(), reason="no MicroPython in build/bin: run make bootstrap")
+pytestmark = pytest.mark.skipif(not interpreter.MICROPYTHON.exists(), reason="no MicroPython: run make bootstrap")
 
 
 def children(of: Path) -> list[str]:

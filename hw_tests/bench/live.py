@@ -19,6 +19,7 @@ from typing import Any
 
 import can
 
+from hw_tests.bench import interpreter
 from hw_tests.bench.config import text_of
 from hw_tests.bench.frame import Frame
 from hw_tests.bench.lines import Lines
@@ -29,12 +30,8 @@ from hw_tests.bench.vehicles import deviations, vehicle
 from hw_tests.bench.view import View
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-MICROPYTHON = ROOT / "build" / "bin" / "micropython"
 MOSQUITTO = ROOT / "build" / "bin" / "mosquitto"
-BOARD = ROOT / "build" / "board"
-HEAP = "160k"
 HEAP_B = 160 * 1024
-START = "import boot, main; main.run()"
 HANG_s = 1.0  # the watchdog of boards/bench.py
 BOOT_s = 0.3
 READY_s = 15.0
@@ -150,8 +147,8 @@ class Live:
                  "retained": "retained.bin", "reset_cause": self._cause}  # fmt: skip
         (self.folder / "bench.json").write_text(json.dumps(where))
         self._facts["boots"] += 1
-        self.processes.start("firmware", [str(MICROPYTHON), "-X", f"heapsize={HEAP}", "-c", START],
-                             {"MICROPYPATH": f".frozen:{BOARD}:{BOARD}/lib"})  # fmt: skip
+        image = interpreter.kind()
+        self.processes.start("firmware", interpreter.command(image), interpreter.environment(image))
 
     def _begin(self) -> None:
         self._start_firmware()
@@ -322,9 +319,10 @@ def about() -> dict[str, Any]:
     import subprocess
 
     code = "import sys; print(*sys.implementation.version[:3], 64 if sys.maxsize > 1 << 31 else 32)"
-    done = subprocess.run([str(MICROPYTHON), "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([str(interpreter.MICROPYTHON), "-c", code], capture_output=True, text=True, check=True)
     *version, bits = done.stdout.split()
-    return {"version": ".".join(version), "word_bits": int(bits), "heap_size_bytes": HEAP_B}
+    return {"version": ".".join(version), "word_bits": int(bits), "image": interpreter.kind(),
+            "heap_size_bytes": HEAP_B}  # fmt: skip
 
 
 def make_image() -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hw_tests.bench import slcan_text
+from hw_tests.bench import interpreter, slcan_text
 from hw_tests.bench.config import text_of
 from hw_tests.bench.minibroker import Broker, Connection
 from hw_tests.bench.pins_link import LOCKSTEP, sample
@@ -24,9 +24,6 @@ from hw_tests.bench.virtual import Surroundings
 from hw_tests.bench.virtual_wire import Node
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-MICROPYTHON = ROOT / "build" / "bin" / "micropython"
-BOARD = ROOT / "build" / "board"
-START = "import boot, main; main.run()"
 TICK_ms = 10
 HANG_ms, BOOT_ms = 1000, 300
 EVENING_s = 1_795_000_000  # Unix time at which runs begin
@@ -140,7 +137,7 @@ class LockstepWorld:
     """The same surface as StepWorld; `folder` takes the firmware's files and its output. Close it."""
 
     def __init__(self, car: dict[str, Any], plant: dict[str, Any], station: dict[str, Any], folder: Path, *,
-                 seed: int = 1, heap: str = "160k", wall_s: int = EVENING_s):  # fmt: skip
+                 seed: int = 1, image: str = "", heap: str = interpreter.HEAP, wall_s: int = EVENING_s):  # fmt: skip
         self.around = Surroundings(car, plant, seed)
         self.boots = 0
         self.log: list[str] = []
@@ -149,7 +146,7 @@ class LockstepWorld:
         self.free_min_B: int | None = None
         self._station = station
         self._folder = folder
-        self._heap = heap
+        self._image, self._heap = image or interpreter.kind(), heap
         self._wall_s = wall_s
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "retained.bin").unlink(missing_ok=True)
@@ -232,8 +229,8 @@ class LockstepWorld:
                  "wall_s": self._wall_s}  # fmt: skip
         (self._folder / "bench.json").write_text(json.dumps(where))
         (self._folder / "config.json").write_text(text_of({**self._station, "mqtt_port": self._broker.port}))
-        self._processes.start("firmware", [str(MICROPYTHON), "-X", f"heapsize={self._heap}", "-c", START],
-                              {"MICROPYPATH": f".frozen:{BOARD}:{BOARD}/lib"})  # fmt: skip
+        self._processes.start("firmware", interpreter.command(self._image, self._heap),
+                              interpreter.environment(self._image))  # fmt: skip
         self._until("the firmware to connect", self._connected)
         self._due_ms = self.around.now_ms
         self._ticks = 0
@@ -309,7 +306,8 @@ class LockstepWorld:
         """What only this world can know of the firmware."""
         from hw_tests.bench import live
 
-        return {**live.about(), "allocated_bytes": self.allocated_B, "heap_free_min_bytes": self.free_min_B}
+        return {**live.about(), "image": self._image, "allocated_bytes": self.allocated_B,
+                "heap_free_min_bytes": self.free_min_B}  # fmt: skip
 
 
 def _listen() -> socket.socket:

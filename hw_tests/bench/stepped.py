@@ -101,12 +101,13 @@ def _keep(run: Play, bus: str, end_us: int, frame: Frame) -> None:
     run.record.frame(end_us / 1e6, bus, frame)
 
 
-def run_lockstep(scenario: Scenario, folder: Path, files: bool = False, heap: str = "160k") -> dict[str, Any]:
-    """The summary of one run with the firmware in MicroPython; its own files go to `folder`."""
+def run_lockstep(scenario: Scenario, folder: Path, **how: Any) -> dict[str, Any]:
+    """The summary of one run with the firmware in MicroPython; its own files go to `folder`. `how`: see
+    LockstepWorld."""
     from hw_tests.bench.lockstep import LockstepWorld
 
-    world = LockstepWorld(*parameters(scenario), folder, heap=heap)
+    world = LockstepWorld(*parameters(scenario), folder, **how)
     try:
-        return play(scenario, world, folder if files else None)
+        return play(scenario, world)
     finally:
         world.close()

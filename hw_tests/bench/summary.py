@@ -11,8 +11,8 @@ from hw_tests.bench.scenario import Scenario
 
 def build(scenario: Scenario, verdicts: Sequence[Verdict], facts: Mapping[str, Any], phases: Sequence[str],
           firmware: Mapping[str, Any]) -> dict[str, Any]:  # fmt: skip
-    """`firmware`: `heap_size_bytes`, `heap_free_min_bytes`, `allocated_bytes`, `version`, `word_bits`, each as far as
-    this kind of run can know it (None otherwise)."""
+    """`firmware`: `heap_size_bytes`, `heap_free_min_bytes`, `allocated_bytes`, `version`, `word_bits`, `image` ("rom"
+    or "files"), each as far as this kind of run can know it (None otherwise)."""
     passed = all(verdict.passed for verdict in verdicts)
     return {
         "scenario": scenario.run_name,
@@ -42,7 +42,7 @@ def build(scenario: Scenario, verdicts: Sequence[Verdict], facts: Mapping[str, A
             "free_min_bytes": firmware.get("heap_free_min_bytes"),
         },
         "mqtt": {name: facts.get(name) for name in ("published", "acknowledged", "lost", "reconnects")},
-        "micropython": {name: firmware.get(name) for name in ("version", "word_bits")},
+        "micropython": {name: firmware.get(name) for name in ("version", "word_bits", "image")},
         "duration_s": _round(facts.get("t_s")),
     }  # fmt: skip
 

@@ -1,0 +1,61 @@
+"""The heap table of the house: what is free in a session, and each room's share."""
+
+import pytest
+
+from host_tests import size
+from hw_tests.bench import interpreter
+
+pytestmark = pytest.mark.skipif(not interpreter.MICROPYTHON.exists(), reason="no MicroPython: `make bootstrap`")
+
+# From a ROM file system the aim is 64 KB of the 160 KB; the house's bar is 40 KB. From files the code itself lies on
+# the heap: a board with a stock build runs, with little to spare, and this keeps it running.
+FREE_AT_LEAST_B = {interpreter.FROM_ROM: 64 * 1024, interpreter.FILES: 12 * 1024}
+
+# Most heap that importing a room may add, run from ROM: what it was, and some 15 %. The table of names grows in pieces
+# of some KB, which fall on whoever comes first: a room's figure jumps when one before it learns a new name.
+SHARES_B = {
+    "firmware.boards.bench": 1500,
+    "firmware.services": 8500,
+    "firmware.arbiter": 600,
+    "firmware.config": 600,
+    "firmware.control": 1300,
+    "firmware.converter.infypower": 6000,
+    "firmware.energy": 600,
+    "firmware.limits": 1000,
+    "firmware.safety.infypower_rules": 1300,
+    "firmware.safety.gate": 5000,
+    "firmware.safety.safe_stop": 700,
+    "firmware.sense": 900,
+    "firmware.stage": 3000,
+    "firmware.safety.gbt27930_rules": 1700,
+    "firmware.vehicle.gbt27930.session": 13000,
+    "firmware.wishes": 900,
+}
+A_ROOM_THAT_HAS_NONE_B = 100
+
+
+@pytest.mark.parametrize("kind", [interpreter.FROM_ROM, interpreter.FILES])
+def test_the_heap_in_session(kind, tmp_path):
+    """`evening` in lockstep, everything of the default configuration loaded."""
+    if kind == interpreter.FROM_ROM and interpreter.kind() != kind:
+        pytest.skip("this MicroPython has no ROM file system")
+    size.image()
+    assert size.free_in_session(kind, tmp_path) >= FREE_AT_LEAST_B[kind]
+
+
+def test_each_rooms_share():
+    """No room grows unseen; a new one gets its line here."""
+    if interpreter.kind() != interpreter.FROM_ROM:
+        pytest.skip("this MicroPython has no ROM file system")
+    size.image()
+    costs, _ = size.heap_by_room(interpreter.FROM_ROM)
+    over = {name: cost for name, cost in costs.items() if cost > SHARES_B.get(name, A_ROOM_THAT_HAS_NONE_B)}
+    assert over == {}
+
+
+def test_only_the_configured_protocol_is_loaded():
+    """Importing what `main` imports brings no file of the other vehicle."""
+    size.image()
+    done = size.loaded(interpreter.FILES)
+    assert "firmware.vehicle.gbt27930.session" in done
+    assert [name for name in done if "chademo" in name] == []
