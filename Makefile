@@ -31,7 +31,7 @@ help: ## show this list
 run: bootstrap ## play a session live: SCENARIO=evening VEHICLE=chademo; results in build/run/
 	@$(RUN) -m hw_tests.bench run $(SCENARIO) $(if $(VEHICLE),--vehicle $(VEHICLE)) $(ARGS)
 
-scenarios: bootstrap ## play every scenario live, one after the other
+scenarios: bootstrap ## play every scenario live with every vehicle, one a processor (ARGS=--jobs 1: one after the other)
 	@$(RUN) -m hw_tests.bench scenarios $(if $(VEHICLE),--vehicle $(VEHICLE)) $(ARGS)
 
 replay: bootstrap ## read a recorded session: LOG=file PROTOCOL=gbt27930|chademo VIEW=messages|session|station CHECK=1

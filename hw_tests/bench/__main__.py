@@ -1,11 +1,12 @@
 """The bench's command line: `python -m hw_tests.bench run evening`, `scenarios`, `soak`."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
-from hw_tests.bench import scenario, summary
+from hw_tests.bench import scenario, several, summary
 from hw_tests.bench.scenario import Scenario, ScenarioError
 from hw_tests.bench.stepped import run_lockstep
 from hw_tests.bench.view import View
@@ -18,13 +19,14 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="python -m hw_tests.bench", description="Plays sessions of a station.")
     commands = parser.add_subparsers(dest="command", required=True)
-    for name, text in (("run", "play one scenario"), ("scenarios", "play all of them, one after the other")):
+    for name, text in (("run", "play one scenario"), ("scenarios", "play all of them, live runs beside each other")):
         command = commands.add_parser(name, help=text)
         if name == "run":
             command.add_argument("scenario", help="its name: " + ", ".join(scenario.known()))
             command.add_argument("--variant", default="", help="one of its variants; all of them if not given")
         else:
             command.add_argument("only", nargs="*", help="names to which to keep (all)")
+            command.add_argument("--jobs", type=int, default=0, help="live runs beside each other (one a processor)")
         command.add_argument("--vehicle", default="", help="what the car speaks: " + ", ".join(scenario.VEHICLES))
         command.add_argument("--stepped", action="store_true", help="in virtual time, the firmware in this process")
     soak = commands.add_parser("soak", help="hours of a station's life in virtual time")
@@ -53,16 +55,32 @@ def play(each: Scenario, stepped: bool) -> dict[str, Any]:
     return made
 
 
-def play_all(names: list[str], variant: str, vehicle: str, stepped: bool) -> int:
+def play_all(runs: list[Scenario], stepped: bool) -> int:
     """Several, one after the other; 0 if every check of each held."""
-    runs = [scenario.load(name, each, vehicle) for name in names
-            for each in ([variant] if variant else scenario.variants(name))]  # fmt: skip
-    results = [(each.run_name, play(each, stepped)["result"]) for each in runs]
-    failed = [name for name, result in results if result != "pass"]
+    return _told([(each.run_name, play(each, stepped)["result"] == "pass") for each in runs])
+
+
+def play_beside(names: list[str], vehicle: str, jobs: int) -> int:
+    """All variants live, with every vehicle that they are for (or the one named), `jobs` at a time."""
+    rounds = [[vehicle] if vehicle else scenario.vehicles(name) for name in names]
+    results = []
+    for turn in range(max(map(len, rounds))):  # two runs of one scenario share a folder: not at the same time
+        runs = [each for name, vehicles in zip(names, rounds, strict=True) if turn < len(vehicles)
+                for each in _variants(name, "", vehicles[turn])]  # fmt: skip
+        results += several.play(runs, jobs)
+    return _told(results)
+
+
+def _told(results: list[tuple[str, bool]]) -> int:
+    failed = [name for name, passed in results if not passed]
     if len(results) > 1:
         names_of_failed = f"; failed: {', '.join(failed)}" if failed else ""
         print(f"{len(results) - len(failed)} of {len(results)} passed{names_of_failed}")
     return 1 if failed else 0
+
+
+def _variants(name: str, variant: str, vehicle: str) -> list[Scenario]:
+    return [scenario.load(name, each, vehicle) for each in ([variant] if variant else scenario.variants(name))]
 
 
 def _playable(vehicle: str) -> list[str]:
@@ -78,8 +96,13 @@ def main(words: list[str] | None = None) -> int:
             from hw_tests.bench import soak
 
             return soak.main(options.hours, options.seed)
-        names = [options.scenario] if options.command == "run" else options.only or _playable(options.vehicle)
-        return play_all(names, getattr(options, "variant", ""), options.vehicle, options.stepped)
+        if options.command == "run":
+            return play_all(_variants(options.scenario, options.variant, options.vehicle), options.stepped)
+        names = options.only or _playable(options.vehicle)
+        jobs = options.jobs or len(os.sched_getaffinity(0))
+        if jobs > 1 and not options.stepped:
+            return play_beside(names, options.vehicle, jobs)
+        return play_all([each for name in names for each in _variants(name, "", options.vehicle)], options.stepped)
     except ScenarioError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 2
