@@ -26,7 +26,7 @@ SHARES_B = {
     "firmware.safety.gate": 5000,
     "firmware.safety.safe_stop": 700,
     "firmware.sense": 900,
-    "firmware.stage": 3000,
+    "firmware.stage": 4000,
     "firmware.safety.gbt27930_rules": 1700,
     "firmware.vehicle.gbt27930.session": 13000,
     "firmware.wishes": 900,
