@@ -7,6 +7,7 @@ import os
 from micropython import const
 
 from firmware import clock as clocks
+from firmware.console import Console
 from firmware.faults import F_SERVICE
 from firmware.journal import Journal
 from firmware.planner import Planner
@@ -102,7 +103,7 @@ def build(fw, config, read_s, ticks_ms, module, log, year=None, boot_id=None):
         log(config.message)
     for code in config.faults:
         journal.note(code, 1, 0)
-    services = [view, clock, journal, Planner(view, fw.wishes, config)]
+    services = [view, clock, journal, Planner(view, fw.wishes, config), Console(view, log)]
     if config["mqtt_host"]:
         # Loaded here and not in the thread: an import adds to what both threads see.
         gc.collect()  # or what it loads lies between garbage, and its buffer finds no whole piece

@@ -188,6 +188,8 @@ E_AT = const(3)  # ticks
 EVENT_SLOTS = const(4)
 EV_PHASE = const(0)  # code 0 is no fault: a change of phase
 _EVENTS = const(32)
+_DEAD_dV = const(600)  # 60 V: may be touched (docs/safety.md)
+_DEAD_dA = const(10)
 _TRIES = const(4)
 
 
@@ -235,6 +237,14 @@ class Reader:
         for slot in range(len(self.values)):
             self.values[slot] = _spare[slot]
         return True
+
+
+def energised(sense):
+    # 1 unless the board itself sees that all is safe: contactors fed back open, link and inlet under 60 V, under 1 A.
+    # What it does not see counts as live. `sense`: the record's values.
+    if sense[S_CONTACTOR] or not -_DEAD_dA <= sense[S_CURRENT_dA] <= _DEAD_dA:
+        return 1
+    return 0 if UNKNOWN < sense[S_LINK_dV] <= _DEAD_dV and UNKNOWN < sense[S_INLET_dV] <= _DEAD_dV else 1
 
 
 class Events:

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BASE = {"units", "faults", "signals"}
 SEAM = {"station", "wishes", "contract"}
 CONTROL_ROOMS = {"vehicle", "converter", "stage", "arbiter", "limits", "fieldbus", "sense", "energy"}
-SERVICES = {"planner", "journal", "uplink", "net", "web", "config", "clock", "fault_text"}
+SERVICES = {"planner", "journal", "uplink", "net", "web", "config", "clock", "fault_text", "console"}
 
 ALLOWED = {
     "units": set(),

@@ -137,7 +137,7 @@ def _build(text, **more):
 
 def test_without_a_broker_there_is_no_uplink():
     built, _lines = _build("{}")
-    assert [service.name for service in built.services] == ["view", "clock", "journal", "planner"]
+    assert [service.name for service in built.services] == ["view", "clock", "journal", "planner", "console"]
     built, _lines = _build('{"mqtt_host": "broker"}')
     assert built.services[-1].name == "uplink"
 

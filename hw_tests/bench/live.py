@@ -264,7 +264,8 @@ class Live:
         lines = text[self._told_log :].split("\n")
         self._told_log = len(text) - len(lines[-1])
         for line in lines[:-1]:
-            self.play.tell("firmware", line)
+            if not line.startswith("state "):  # for the desk; the view knows better
+                self.play.tell("firmware", line)
 
     def _reset(self, cause: str) -> None:
         process = self.processes["firmware"]
