@@ -5,29 +5,45 @@ import socket
 import sys
 import time
 
-import bench_wires
-
-import firmware.boards.bench as board
 from firmware import services
 from firmware.arbiter import Arbiter
+from firmware.boards import NAMES
 from firmware.config import load
 from firmware.control import Control, TICK_ms
 from firmware.converter import infypower
 from firmware.energy import Energy
-from firmware.faults import F_TICK, Active
+from firmware.faults import F_TICK, F_WATCHDOG, Active
 from firmware.limits import Limits
 from firmware.safety import infypower_rules
 from firmware.safety.gate import Gate
 from firmware.safety.safe_stop import safe_stop
 from firmware.sense import Sense
 from firmware.stage import Stage
-from firmware.station import K_RESET_CAUSE, K_TICKS, Station
+from firmware.station import K_RESET_CAUSE, K_TICKS, Station, energised
 from firmware.units import after
 from firmware.wishes import Wishes
 
 SERVICES_EVERY = 6  # lockstep: ticks between two steps of the services
 CONFIG_FILE = "config.json"
+BOARD_FILE = "board.txt"  # the board's name, written by whoever flashes; none: the bench
+IMAGE_FILE = "image.txt"  # the hash of what was flashed, by the same
 SERVICES_STACK_B = 16 * 1024  # the ESP32's default of 4 KiB is too small for JSON over MQTT
+
+
+def the_board():
+    # The data of this board. One image runs on every board: the name decides, and boot.py goes by the same one.
+    name = first_word(BOARD_FILE, "bench")
+    if name not in NAMES.split():
+        raise ValueError("%s: there is no board %r: write one of %s" % (BOARD_FILE, name, NAMES.replace(" ", ", ")))
+    return __import__("firmware.boards." + name, None, None, ("x",))
+
+
+def first_word(path, otherwise):
+    try:
+        with open(path) as file:
+            return (file.read(64).split() or [otherwise])[0]
+    except OSError:
+        return otherwise
 
 
 class Firmware:
@@ -77,15 +93,21 @@ class Lost(Exception):
     pass
 
 
-def run_control(fw):
+def run_control(fw, hardware):
     # sleep_ms(0) and not sleep_ms(10): on the ESP32 a sleep within one system tick spins and starves the services.
     tick, ticks_ms, sleep_ms = fw.control.tick, time.ticks_ms, time.sleep_ms
+    sense, idle_ms = fw.station.sense.now, fw.board.IDLE_ms
+    live = 2  # neither: the first tick says
     due = ticks_ms()
     while not fw.io.closed:
         while time.ticks_diff(due, ticks_ms()) > 0:
-            sleep_ms(board.IDLE_ms)
+            sleep_ms(idle_ms)
         now = ticks_ms()
         tick(now)
+        hardware.feed()  # only here: a tick that hangs or raises is not fed for, and no service can do it instead
+        if energised(sense) != live:
+            live = energised(sense)
+            hardware.keys(-1 if live else 3)  # no Ctrl-C stops an energised station
         due = after(due, TICK_ms)
         if time.ticks_diff(now, due) > TICK_ms:
             due = now  # late by more than a tick: begin anew instead of running after the lost ones
@@ -120,26 +142,34 @@ def serve(serving):
 
 def run():
     gc.collect()  # what the imports left, or the file finds no whole piece
-    config = load(CONFIG_FILE)
-    hardware = bench_wires.connect(board.CAN_CAR_bit_s[config["protocol"]], board.CAN_CONVERTER_bit_s)
+    board, config = the_board(), load(CONFIG_FILE)
+    hardware = __import__(board.WIRES).connect(board, config["protocol"], F_WATCHDOG)
     fw = assemble(board, config, hardware.io, hardware.car_can, hardware.converter_can, hardware.rtc)
     fw.station.control.now[K_RESET_CAUSE] = hardware.reset_cause
     read_s, ticks_ms = clocks(hardware)
     serving = services.build(fw, config, read_s, ticks_ms, socket, print)
     gc.collect()
-    print("ready", config.hash)
+    print("config", config.hash)
+    print("ready", first_word(IMAGE_FILE, "none"))
     if hardware.lockstep:
         run_lockstep(fw, serving)
     serve(serving)
+    hardware.start()
+    by_hand = 0
     try:
-        run_control(fw)
+        run_control(fw, hardware)
+    except KeyboardInterrupt:  # from the desk, and only while safe
+        hardware.keys(-1)  # its second Ctrl-C does not cut the way out short
+        by_hand = 1
+        raise
     except Exception as error:
         sys.print_exception(error)
         fw.faults.set(F_TICK, 0, time.ticks_ms())
         raise Lost(error)
     finally:
-        safe_stop(fw.io, fw.converter_can, fw.gate, time.ticks_ms, time.sleep_ms)
+        safe_stop(fw.io, fw.converter_can, fw.gate, time.ticks_ms, hardware.sleep_ms)
         serving.stop()
+        hardware.end(by_hand)
 
 
 if __name__ == "__main__":

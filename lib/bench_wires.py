@@ -1,9 +1,10 @@
 # The wires of a board that stands on the bench: pins and two CAN buses as sockets on this machine. Where they are is
 # told by `bench.json` in the current directory: {"io": port, "car": port, "converter": port, "lockstep": 0 or 1,
-# "retained": file, "reset_cause": number, "wall_s": Unix time at 0 ms of lockstep}. On a board lib/ has real drivers
-# in their place.
+# "retained": file, "reset_cause": number, "wall_s": Unix time at 0 ms of lockstep}. On a board lib/board_wires.py
+# stands in their place, with the same surface; what the board's chip does for it is the runner's part here.
 import json
 import socket
+import time
 
 from remoteio import RemoteIO, RetainedFile
 from slcan import CAN
@@ -12,25 +13,39 @@ _NODELAY = 1  # TCP_NODELAY: the unix port names neither the option nor its leve
 
 
 class Wires:
-    def __init__(self, where, car_bit_s, converter_bit_s):
+    def __init__(self, where, board, protocol):
         self.io = RemoteIO(_stream(where["io"]))
-        self.car_can = CAN(_stream(where["car"]), car_bit_s)
-        self.converter_can = CAN(_stream(where["converter"]), converter_bit_s)
+        self.car_can = CAN(_stream(where["car"]), board.CAN_CAR_bit_s[protocol])
+        self.converter_can = CAN(_stream(where["converter"]), board.CAN_CONVERTER_bit_s)
         for can in (self.car_can, self.converter_can):
             can.set_filters(None)
         self.rtc = RetainedFile(where.get("retained", "retained.bin"))
         self.lockstep = where.get("lockstep", 0)
         self.reset_cause = where.get("reset_cause", 0)
         self.wall_s = where.get("wall_s", 0)
+        self.sleep_ms = time.sleep_ms  # of the way out
+
+    # The runner plays the watchdog, and a Ctrl-C reaches the runner alone.
+    def start(self):
+        pass
+
+    def feed(self):
+        pass
+
+    def keys(self, char):
+        pass
+
+    def end(self, by_hand):
+        pass
 
 
-def connect(car_bit_s, converter_bit_s, path="bench.json"):
+def connect(board, protocol, watchdog=0, path="bench.json"):
     try:
         with open(path) as file:
             where = json.load(file)
     except (OSError, ValueError) as error:
         raise OSError("%s: %s; the bench writes it: start with `make run`" % (path, error))
-    return Wires(where, car_bit_s, converter_bit_s)
+    return Wires(where, board, protocol)
 
 
 def _stream(port):

@@ -1,6 +1,8 @@
 # The bench board: every wire ends in the emulators of hw_tests/bench. Data only.
 # Scale of an analog input: value = (raw - offset) * num // den; raw outside low..high is a broken sensor.
 NAME = "bench"
+WIRES = "bench_wires"  # of lib/: who makes pins and buses of it
+OUTPUTS = ()  # no pins of its own; safe until the first write
 SCALE = {
     #          offset num den   low   high
     "link": (1000, 1, 2, 500, 25000),  # dV: 0.05 V a count

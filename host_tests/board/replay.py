@@ -172,7 +172,7 @@ def run():
     gc.collect()
     config = configs.load(config_file)
     can = Can if mode == "lock" else QuickCan
-    fw = main.assemble(main.board, config, Board(), can(), can(), Rtc())
+    fw = main.assemble(main.the_board(), config, Board(), can(), can(), Rtc())
     for _ in range(EMPTY if mode == "count" else 0):
         os.getenv("tick")  # what the marks themselves cost
         os.unsetenv("tick")
