@@ -7,7 +7,7 @@ import socket
 import time
 
 from remoteio import RemoteIO, RetainedFile
-from slcan import CAN
+from slcan_core import CAN
 
 _NODELAY = 1  # TCP_NODELAY: the unix port names neither the option nor its level (6, TCP)
 

@@ -1,233 +1,196 @@
-# CAN over a stream that speaks slcan (LAWICEL ASCII), with what a station uses of machine.CAN (MicroPython 1.28): a USB
-# adapter on a UART, or the bench's wire on a socket. The stream does not block: readinto() and write(buffer, offset,
-# length) give None when there is nothing to do, as MicroPython's sockets do after setblocking(False).
+# CAN over a stream that speaks slcan, with the whole surface of machine.CAN (MicroPython 1.28): a program written for
+# that runs here by `from slcan import CAN` and `CAN(stream, 500_000)`. slcan_core.py has the frames and what is to be
+# known of the stream; this file has what a station needs in no session, so that the bench need not load it.
 #
-# After construction send() and recv() allocate nothing. Differences from the C driver, harmless to a caller that reads
-# its list before the next recv() of any bus: recv(list) puts a memoryview of the driver's own into list[1] (Python
-# cannot resize the caller's), send() returns 0 always (one line may wait half written, that is the queue), and
-# set_filters() opens the ears whatever it is given. A stream that has ended stops the controller: send() raises
-# OSError, recv() gives what is left. Whoever made the stream makes a new one.
-from array import array
-
-from micropython import const
-
-_BITRATES = (10000, 20000, 50000, 100000, 125000, 250000, 500000, 800000, 1000000)  # S0 to S8
-_SLOTS = const(32)
-_CHUNK_B = const(128)
-_LINE_B = const(32)  # T, 8 digits of id, length, 16 digits of data, 4 of a time stamp
-_OUT_B = const(27)
-_EIO = const(5)
-_BAD = const(16)  # not a hexadecimal digit
-_END = const(13)  # carriage return
-_BELL = const(7)
-
-FLAG_RTR = const(1)
-FLAG_EXT_ID = const(2)
-STATE_STOPPED = const(0)
-STATE_ACTIVE = const(1)
-STATE_WARNING = const(2)
-STATE_PASSIVE = const(3)
-STATE_BUS_OFF = const(4)
-
-_NIBBLE = bytearray(256)
-for _byte in range(256):
-    _NIBBLE[_byte] = _BAD
-for _byte in range(16):
-    _NIBBLE[b"0123456789ABCDEF"[_byte]] = _NIBBLE[b"0123456789abcdef"[_byte]] = _byte
-_DIGITS = b"0123456789ABCDEF"
-
-# For all buses of one thread: what was read a moment ago, and the data of the frame received last.
-_CHUNK = bytearray(_CHUNK_B)
-_DATA = bytearray(8)
-_VIEWS = [memoryview(_DATA)[:n] for n in range(9)]
+# What slcan cannot do: an adapter's S command names a bit rate alone, so it chooses the sample point (sample_point and
+# sjw are checked and left to it, tseg1 and tseg2 are refused). It tells no error counters: None. The queue is one line,
+# not to be taken back once a part of it has left. There is no interrupt: poll(), recv() and send() call the handler;
+# call poll() where a program would only wait.
+from slcan_core import CAN as _Core
 
 
-class CAN:
-    def __init__(self, stream, bitrate):
+class _IRQ:
+    def __init__(self, can):
+        self._can = can
+        self.handler = None
+        self.wanted = self.events = 0
+
+    def flags(self):
+        # What has happened since the last call; a frame that waits is told each time.
+        bits = self.events
+        self.events = 0
+        if self._can._count:
+            bits |= 2  # IRQ_RX
+        return bits & self.wanted
+
+    def trigger(self):
+        return self.wanted
+
+
+class CAN(_Core):
+    MODE_NORMAL = 0
+    MODE_SLEEP = 1
+    MODE_LOOPBACK = 2
+    MODE_SILENT = 3
+    MODE_SILENT_LOOPBACK = 4
+    STATE_STOPPED = 0
+    STATE_ACTIVE = 1
+    STATE_WARNING = 2
+    STATE_PASSIVE = 3
+    STATE_BUS_OFF = 4
+    FLAG_RTR = 1
+    FLAG_EXT_ID = 2
+    FLAG_UNORDERED = 16
+    RECV_ERR_FULL = 1
+    RECV_ERR_OVERRUN = 2
+    IRQ_TX = 1
+    IRQ_RX = 2
+    IRQ_TX_FAILED = 4
+    IRQ_STATE = 8
+    IRQ_TX_IDX_SHIFT = 16
+    IRQ_TX_IDX_MASK = 255
+    TX_QUEUE_LEN = 1
+    FILTERS_MAX = 32
+
+    def __init__(self, stream, *args, **kwargs):
+        self._irq = _IRQ(self)
         self._stream = stream
-        # The leading CR ends whatever half line the adapter may hold.
-        self._open = b"\rC\rS%d\rO\r" % _BITRATES.index(bitrate)  # ValueError: slcan has no such bit rate
-        self._ids = array("i", [0] * _SLOTS)
-        self._flags = bytearray(_SLOTS)
-        self._lengths = bytearray(_SLOTS)
-        self._bytes = bytearray(8 * _SLOTS)
-        self._first = self._count = 0
-        self._line = bytearray(_LINE_B)
-        self._fill = 0
-        self._out = bytearray(_OUT_B)
-        self._at = self._end = 0  # what of _out the stream has not taken yet
-        self._hears = False  # nothing is received until set_filters() is called
-        self.overruns = 0
-        self.bad_lines = 0
-        self.restart()
+        self._entered = [0, 0, 0]  # times that warning, passive and bus-off were entered
+        self._filters = ()
+        self.init(*args, **kwargs)
 
-    # --- machine.CAN ---
-    def send(self, id, data, flags=0):
-        if self._state == STATE_BUS_OFF or self._state == STATE_STOPPED:
-            raise OSError(_EIO)
-        if self._at < self._end and not self._flush():
-            return None
-        length = len(data)
-        at = 9 if flags & FLAG_EXT_ID else 4
-        if length > 8 or id >> (29 if at == 9 else 11):
-            raise ValueError("no CAN frame")
-        out = self._out
-        out[0] = (84 if at == 9 else 116) - 2 * (flags & FLAG_RTR)  # T t, R r
-        out[at] = 48 + length
-        for i in range(at - 1, 0, -1):
-            out[i] = _DIGITS[id & 15]
-            id >>= 4
-        at += 1
-        if not flags & FLAG_RTR:
-            for i in range(length):
-                out[at] = _DIGITS[data[i] >> 4]
-                out[at + 1] = _DIGITS[data[i] & 15]
-                at += 2
-        out[at] = _END
-        self._at = 0
-        self._end = at + 1
-        self._flush()
-        if self._at:
-            return 0
-        self._end = 0  # nothing of it has left: it is the caller's again
-        if self._state == STATE_STOPPED:
-            raise OSError(_EIO)
-        return None
+    def init(self, bitrate, mode=0, sample_point=75, sjw=1, tseg1=None, tseg2=None):
+        # The filters stay, as those of the C driver do.
+        if mode != self.MODE_NORMAL and mode != self.MODE_SILENT:
+            raise ValueError("mode")
+        if not 0 < sample_point < 100 or not 1 <= sjw <= 4 or tseg1 is not None or tseg2 is not None:
+            raise ValueError("timing: an slcan adapter chooses it")
+        filters = self._filters
+        self._busy = self._calling = False
+        _Core.__init__(self, self._stream, bitrate, 79 if mode == self.MODE_NORMAL else 76)  # O, or L: listen only
+        self._filters = filters
+        self.bitrate = bitrate
 
-    def recv(self, into):
-        if self._at < self._end:
-            self._flush()
-        if not self._count:
-            self.poll()
-            if not self._count:
-                return None
-        first = self._first
-        length = self._lengths[first]
-        at = first * 8
-        for i in range(length):
-            _DATA[i] = self._bytes[at + i]
-        into[0] = self._ids[first]
-        into[1] = _VIEWS[length]
-        into[2] = self._flags[first]
-        into[3] = 0
-        self._first = (first + 1) % _SLOTS
-        self._count -= 1
-        return into
-
-    def set_filters(self, filters):
-        # In software a filter would save the caller's time and not ours: everything comes.
-        self._hears = True
-
-    def state(self):
-        return self._state
+    def deinit(self):
+        # The adapter leaves the bus; what waits in either direction is dropped, and no handler is called for it.
+        self._irq = _IRQ(self)
+        self._count = 0
+        self._at = self._end = 0
+        self._busy = False
+        if self._state != self.STATE_STOPPED:
+            try:
+                self._stream.write(b"\rC\r")
+            except OSError:
+                pass
+        self._state = self.STATE_STOPPED
 
     def restart(self):
-        # Leaves bus-off. A frame that waits half written is dropped.
-        self._at = self._end
-        self._state = STATE_ACTIVE
-        try:
-            if self._stream.write(self._open) != len(self._open):
-                self._state = STATE_BUS_OFF  # the adapter takes nothing: come again
-        except OSError:
-            self._state = STATE_STOPPED
+        self._busy = False
+        self._entered[0] = self._entered[1] = self._entered[2] = 0
+        _Core.restart(self)
 
-    # --- the stream ---
+    def set_filters(self, filters):
+        if filters is None:
+            self._filters = None
+            return
+        kept = []
+        for item in filters:
+            can_id, mask, flags = item
+            for value in (can_id, mask):
+                if value < 0 or value >> (29 if flags & 2 else 11):
+                    raise ValueError("invalid id")
+            kept.append((can_id & mask, mask, flags & 3))
+        if len(kept) > self.FILTERS_MAX:
+            raise ValueError("too many filters")
+        self._filters = tuple(kept)
+
+    def _wanted(self, can_id, flags):
+        for item in self._filters:
+            if can_id & item[1] == item[0] and flags & (item[2] | 2) == item[2]:
+                return True
+        return False
+
+    # --- sending ---
+    def send(self, id, data, flags=0):
+        index = _Core.send(self, id, data, flags)
+        if index is not None:
+            self._busy = True
+            self._happened()
+        return index
+
+    def cancel_send(self, index):
+        # A line of which nothing has left is never queued; one that has begun cannot be taken back.
+        if not 0 <= index < self.TX_QUEUE_LEN:
+            raise IndexError("index")
+        return False
+
+    # --- what has happened ---
+    def irq(self, handler=0, trigger=0, hard=False):
+        irq = self._irq
+        if handler != 0:
+            if trigger & ~11:
+                raise ValueError("trigger")
+            irq.handler = handler
+            irq.wanted = trigger
+            irq.events = 0
+        return irq
+
     def poll(self):
-        # Moves what has arrived into the ring. recv() does it when the ring is empty; call it in a longer wait too.
+        _Core.poll(self)
+        self._happened()
+
+    def recv(self, into=None):
+        if into is not None:
+            return _Core.recv(self, into)
+        into = _Core.recv(self, [0, None, 0, 0])
+        if into is not None:
+            data = into[1]
+            own = memoryview(bytearray(8))
+            own[: len(data)] = data
+            into[1] = own[: len(data)]
+        return into
+
+    def _happened(self):
+        # Calls the handler while it takes something: one that reads a single frame is called again for the next.
+        irq = self._irq
+        if self._busy and self._at == self._end:
+            self._busy = False
+            irq.events |= self.IRQ_TX
+        if irq.handler is None or self._calling:
+            return
+        self._calling = True
         try:
-            n = self._stream.readinto(_CHUNK)
-        except OSError:
-            n = 0
-        if n is None:
-            return
-        if n == 0:
-            self._state = STATE_STOPPED
-            return
-        chunk, line, fill = _CHUNK, self._line, self._fill
-        for i in range(n):
-            byte = chunk[i]
-            if byte == _END:
-                if fill:
-                    self._take(fill)
-                fill = 0
-            elif byte == _BELL:  # the adapter refused a line
-                self.bad_lines += 1
-                fill = 0
-            elif fill < _LINE_B:
-                line[fill] = byte
-                fill += 1
-        self._fill = fill
-
-    def _take(self, fill):
-        kind = self._line[0]
-        if kind == 84 or kind == 82:  # T R
-            good = self._frame(fill, 9, 1)
-        elif kind == 116 or kind == 114:  # t r
-            good = self._frame(fill, 4, 7)
-        else:
-            if kind == 70 and fill == 3:  # F; others answer commands
-                self._told(_NIBBLE[self._line[1]] << 4 | _NIBBLE[self._line[2]])
-            return
-        if not good:
-            self.bad_lines += 1
-
-    def _frame(self, fill, at, most):
-        # `at`: where the length stands. False: no frame.
-        line = self._line
-        can_id = _NIBBLE[line[1]]
-        length = _NIBBLE[line[at]]
-        rtr = line[0] >> 1 & FLAG_RTR  # R and r have the bit, T and t have not
-        end = at + 1 if rtr else at + 1 + 2 * length
-        if can_id > most or length > 8 or (fill != end and fill != end + 4):
-            return False
-        for i in range(2, at):
-            nibble = _NIBBLE[line[i]]
-            if nibble == _BAD:
-                return False
-            can_id = can_id << 4 | nibble
-        if not self._hears:
-            return True
-        if self._count == _SLOTS:
-            self.overruns += 1
-            return True
-        slot = (self._first + self._count) % _SLOTS
-        self._ids[slot] = can_id
-        self._flags[slot] = (FLAG_EXT_ID if at == 9 else 0) | rtr
-        self._lengths[slot] = length
-        return self._octets(slot * 8, at + 1, end)
-
-    def _octets(self, to, at, end):
-        line = self._line
-        while at < end:
-            high = _NIBBLE[line[at]]
-            low = _NIBBLE[line[at + 1]]
-            if high == _BAD or low == _BAD:
-                return False
-            self._bytes[to] = high << 4 | low
-            to += 1
-            at += 2
-        self._count += 1
-        return True
+            left = -1
+            while irq.events & irq.wanted or (irq.wanted & 2 and self._count and self._count != left):
+                left = self._count
+                irq.handler(self)
+                irq.events = 0
+        finally:
+            self._calling = False
 
     def _told(self, bits):
-        # The adapter's status. Bus-off is left only through restart().
-        if self._state == STATE_BUS_OFF or self._state == STATE_STOPPED:
-            return
-        self._state = STATE_ACTIVE
-        if bits & 0x80:
-            self._state = STATE_BUS_OFF
-        elif bits & 0x20:
-            self._state = STATE_PASSIVE
-        elif bits & 0x04:
-            self._state = STATE_WARNING
+        before = self._state
+        _Core._told(self, bits)
+        if self._state > before:
+            for step in range(max(before, self.STATE_ACTIVE), self._state):
+                self._entered[step - 1] += 1
+            self._irq.events |= self.IRQ_STATE
 
-    def _flush(self):
-        # The line, or what is left of one that the stream took only in part. True: all of it is gone.
-        try:
-            n = self._stream.write(self._out, self._at, self._end - self._at)
-        except OSError:
-            self._state = STATE_STOPPED
-            return False
-        if n:
-            self._at += n
-        return self._at == self._end
+    def get_counters(self, into=None):
+        if into is None:
+            into = [None] * 8
+        into[0] = into[1] = None  # slcan does not tell them
+        for i in range(3):
+            into[2 + i] = self._entered[i]
+        into[5] = 1 if self._at < self._end else 0
+        into[6] = self._count
+        into[7] = self.overruns
+        return into
+
+    def get_timings(self, into=None):
+        if into is None:
+            into = [None] * 6
+        into[0] = self.bitrate
+        for i in range(1, 6):
+            into[i] = None
+        return into

@@ -1,17 +1,15 @@
-"""The slcan driver over a stream that gives and takes as little as it likes. Runs on CPython and on MicroPython."""
+"""The slcan driver over a stream that gives and takes as little as it likes. Runs on CPython and on MicroPython.
+
+test_slcan_surface.py runs all of it once more with the whole class in place of the core."""
 
 import gc
 
-from lib.slcan import (
-    CAN,
-    FLAG_EXT_ID,
-    FLAG_RTR,
-    STATE_ACTIVE,
-    STATE_BUS_OFF,
-    STATE_PASSIVE,
-    STATE_STOPPED,
-    STATE_WARNING,
-)
+from slcan import CAN as FULL
+from slcan_core import CAN
+
+FLAG_EXT_ID, FLAG_RTR = FULL.FLAG_EXT_ID, FULL.FLAG_RTR
+STATE_STOPPED, STATE_ACTIVE, STATE_WARNING = FULL.STATE_STOPPED, FULL.STATE_ACTIVE, FULL.STATE_WARNING
+STATE_PASSIVE, STATE_BUS_OFF = FULL.STATE_PASSIVE, FULL.STATE_BUS_OFF
 
 
 class Stream:
@@ -123,6 +121,15 @@ def test_a_remote_frame_has_the_length_it_asks_for():
     assert can_id == 0x1812F456 and len(data) == 5 and flags == FLAG_EXT_ID | FLAG_RTR
 
 
+def test_a_remote_frame_reads_as_zeros():
+    can, _ = opened(b"t1238FFFFFFFFFFFFFFFF\r" + b"t1230\r" * 31)
+    for _ in range(5):
+        can.poll()
+    received(can)
+    can._stream.feed(b"r1233\r")
+    assert received(can) == [(0x123, bytes(3), FLAG_RTR)]
+
+
 def test_a_frame_may_come_byte_by_byte():
     can, _ = opened(b"T181056F42A00F\rt12310a\r", reads=1)
     frames = []
@@ -163,7 +170,19 @@ def test_too_many_frames_in_one_piece_are_counted_as_overrun():
         stream.feed(b"t1230\r" * 21)
         can.poll()
     assert can.overruns == 4 * 21 - 32
-    assert received(can) == [(0x123, b"", 0)] * 32
+    held = [0, memoryview(bytearray(8)), 0, 0]
+    assert can.recv(held)[3] == FULL.RECV_ERR_FULL | FULL.RECV_ERR_OVERRUN
+    assert can.recv(held)[3] == 0  # told once
+    assert received(can) == [(0x123, b"", 0)] * 30
+
+
+def test_an_empty_filter_closes_the_ears():
+    can, stream = opened(b"t1230\r")
+    can.set_filters([])
+    assert received(can) == []
+    can.set_filters(None)
+    stream.feed(b"t1230\r")
+    assert len(received(can)) == 1
 
 
 def test_a_line_that_leaves_in_pieces_leaves_whole_and_in_order():
