@@ -10,6 +10,8 @@ LOG      ?=
 PROTOCOL ?=
 VIEW     ?= messages
 CHECK    ?=
+CAN      ?=
+PROFILE  ?=
 PYTHON   ?= python3
 
 RUN := build/venv/bin/python
@@ -18,7 +20,7 @@ export MPLCONFIGDIR := $(CURDIR)/build/matplotlib
 export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/build/hypothesis
 
 .DEFAULT_GOAL := help
-.PHONY: help run scenarios replay plot test soak perf size mutants lint image bootstrap bootstrap-perf clean distclean
+.PHONY: help run scenarios car converter replay plot test soak perf size mutants lint image bootstrap bootstrap-perf clean distclean
 
 help: ## show this list
 	@echo "Sluice: firmware for a bidirectional DC charging station. Targets:"
@@ -33,6 +35,12 @@ run: bootstrap ## play a session live: SCENARIO=evening VEHICLE=chademo; results
 
 scenarios: bootstrap ## play every scenario live with every vehicle, one a processor (ARGS=--jobs 1: one after the other)
 	@$(RUN) -m hw_tests.bench scenarios $(if $(VEHICLE),--vehicle $(VEHICLE)) $(ARGS)
+
+car: bootstrap ## an emulated car alone on an adapter: CAN=slcan:/dev/ttyACM0 VEHICLE=chademo PROFILE=leaf_ze1
+	@$(RUN) -m hw_tests.bench.alone car --can "$(CAN)" $(if $(VEHICLE),--vehicle $(VEHICLE)) $(if $(PROFILE),--profile $(PROFILE)) $(ARGS)
+
+converter: bootstrap ## an emulated converter alone on an adapter: CAN=socketcan:can0 (docs/bench.md)
+	@$(RUN) -m hw_tests.bench.alone converter --can "$(CAN)" $(ARGS)
 
 replay: bootstrap ## read a recorded session: LOG=file PROTOCOL=gbt27930|chademo VIEW=messages|session|station CHECK=1
 	@$(RUN) -m hw_tests.bench.replay "$(LOG)" --protocol "$(PROTOCOL)" --view $(VIEW) $(if $(filter-out 0,$(CHECK)),--check) $(ARGS)

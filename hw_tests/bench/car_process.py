@@ -15,12 +15,12 @@ import json
 import sys
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import can
 
 from hw_tests.bench.frame import Frame
-from hw_tests.bench.lines import Lines
+from hw_tests.bench.lines import Lines, Link
 from hw_tests.bench.vehicles import VEHICLES, Car, vehicle
 
 LINK_ms = 10  # one line to the plant
@@ -28,6 +28,16 @@ LINK_LOST_ms = 1000  # without a line from the plant the car sees an empty inlet
 FACT_ms = 100
 WAIT_s = 0.002  # for a frame
 COMMANDS = ("close_contactors", "permission", "coil_by_station")
+
+
+class Bus(Protocol):
+    """What is needed of a python-can bus."""
+
+    def recv(self, timeout: float | None = None) -> can.Message | None: ...
+
+    def send(self, msg: can.Message, /) -> None: ...
+
+    def shutdown(self) -> None: ...
 
 
 @dataclass
@@ -60,7 +70,7 @@ class LinkedVehicle:
 class Process:
     """Car, bus, plant and control line, in one loop that never waits longer than 2 ms."""
 
-    def __init__(self, bus: can.BusABC, plant: Lines, control: Lines | None, car: Car, vehicle: LinkedVehicle):
+    def __init__(self, bus: Bus, plant: Link, control: Link | None, car: Car, vehicle: LinkedVehicle):
         self.bus, self.plant, self.control = bus, plant, control
         self.car, self.vehicle = car, vehicle
         self.send_errors = 0

@@ -187,3 +187,4 @@ _ACTIONS: dict[str, Callable[..., None]] = {
     "reads_wrong": Faults._reads_wrong,
     "runaway": Faults._runaway,
 }
+NAMES = tuple(_ACTIONS)

@@ -22,13 +22,14 @@ import socket
 import sys
 import threading
 import time
-from typing import Any
+from typing import Any, Protocol
 
 import can
 
+from hw_tests.bench import car_process
 from hw_tests.bench.frame import Frame
-from hw_tests.bench.lines import Lines
-from hw_tests.bench.pins_link import FAIL, PinsLink
+from hw_tests.bench.lines import Lines, Link
+from hw_tests.bench.pins_link import FAIL, Answer, PinsLink
 from hw_tests.bench.rig import Rig, parameters
 
 LOOP_s = 0.001
@@ -43,7 +44,7 @@ _WATCHED = ("contactor", "car_contactor", "plugged", "locked", "aux", "d1", "d2"
 class Bus:
     """The converter bus: a thread reads it, so that no adapter can hold up the physics."""
 
-    def __init__(self, bus: can.BusABC):
+    def __init__(self, bus: car_process.Bus):
         self._bus = bus
         self._frames: queue.SimpleQueue[Frame] = queue.SimpleQueue()
         self._running = True
@@ -123,10 +124,30 @@ class VehicleLink:
         self._door.close()
 
 
+class Board(Protocol):
+    """Whoever drives the pins: PinsLink, or a person's keys."""
+
+    @property
+    def connected(self) -> bool: ...
+
+    connections: int
+    unsent: int
+
+    def send(self, now_ms: int, raw: list[int], flags: int = 0) -> None: ...
+
+    def receive(self) -> list[Answer]: ...
+
+
+class Vehicle(Protocol):
+    """Whoever commands the car's contactors: VehicleLink, or a person's keys."""
+
+    def exchange(self, rig: Rig) -> None: ...
+
+
 class Process:
     """One loop of 1 ms: bus, pins, physics, car, runner."""
 
-    def __init__(self, rig: Rig, bus: Bus, pins: PinsLink, vehicle: VehicleLink, control: Lines | None):
+    def __init__(self, rig: Rig, bus: Bus, pins: Board, vehicle: Vehicle, control: Link | None):
         self.rig, self.bus, self.pins, self.vehicle, self.control = rig, bus, pins, vehicle, control
         self.running = True
         self.hold_outputs = False

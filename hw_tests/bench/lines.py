@@ -3,13 +3,23 @@
 import json
 import socket
 import time
-from typing import Any
+from typing import Any, Protocol
 
 
 def address(text: str) -> tuple[str, int]:
     """`host:port`, or a port of this machine."""
     host, _, port = text.rpartition(":")
     return host or "127.0.0.1", int(port)
+
+
+class Link(Protocol):
+    """What an emulator needs of its plant and of its runner: Lines, or something in the same process."""
+
+    alive: bool
+
+    def receive(self) -> list[dict[str, Any]]: ...
+
+    def send(self, message: dict[str, Any]) -> None: ...
 
 
 class Lines:

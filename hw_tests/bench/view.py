@@ -3,7 +3,7 @@
 import sys
 from collections import deque
 from collections.abc import Mapping
-from typing import Any, TextIO
+from typing import Any, Self, TextIO
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -29,7 +29,7 @@ class View:
         self._lines: deque[Text] = deque(maxlen=_LINES)
         self._live: Live | None = None
 
-    def __enter__(self) -> "View":
+    def __enter__(self) -> Self:
         if self._panel:
             self._live = Live(console=self._console, refresh_per_second=8, transient=False)
             self._live.start()

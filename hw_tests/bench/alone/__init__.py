@@ -1,0 +1,1 @@
+"""One emulator alone on a CAN adapter, for a desk: `make car CAN=... VEHICLE=...` and `make converter CAN=...`."""
