@@ -93,12 +93,12 @@ def test_nothing_leaves_before_it_is_asked_and_118_only_in_2_0():
     assert rounds(out, 500, 300) == []
 
 
-def test_a_round_can_be_hurried():
+def test_when_a_round_begins():
     out = Outbox()
     out.only(BASIC, 0)
+    assert out.begins(0)
     rounds(out, 0, 50)
-    out.hurry(50)
-    assert rounds(out, 50, 60) == [(0, 0x108), (10, 0x109)]
+    assert not out.begins(50) and not out.begins(90) and out.begins(100)
 
 
 def test_109_waits_for_108_but_not_for_ever():

@@ -39,10 +39,9 @@ class Outbox:
             self._at = now
         self.mask = mask
 
-    def hurry(self, now):
-        # A new round at once.
-        self._slot = 0
-        self._at = now
+    def begins(self, now):
+        # Does a round begin in this tick?
+        return self._slot == 0 and (now - self._at) & TICKS_MASK < _HALF
 
     def step(self, now):
         # The slot that is due in this tick, or -1.

@@ -220,7 +220,8 @@ def precharge(s, now, reached):
     elif want.mode == MATCH:
         if reached.mode == MATCH and reached.done:
             if s.told.request_dA > 0:
-                _run(s, now)
+                if s.out.begins(now):
+                    _run(s, now)
             elif s.late(now, REQUEST_ms):
                 _late(s, F_CAR_TIMEOUT, 0, now)
         elif s.late(now, MATCH_ms + REQUEST_ms):
@@ -240,14 +241,14 @@ def _highest_dV(s):
 
 
 def _run(s, now):
-    # Step 6: 109.5 = 05, in this very tick.
+    # Step 6: 109.5 = 05, in the round that begins in this tick: 0.1 s of the 0.5 s are gone at the most. A round of its
+    # own would come too soon for 100 +-10 ms (facts 2.1), and no current may be asked for before 05 has left.
     t, want = s.told, s.want
     want.voltage_dV = min(s.target_dV, t.target_dV, s.threshold_dV - _MARGIN_dV)
     want.voltage_min_dV = s.car[C_VOLTAGE_MIN_dV] = max(t.discharge_min_dV, s.least_dV)
     s.car[C_CAN_DISCHARGE] = s.offered = 0
     running.begin(s, now)
     s.go(ENERGY, now)
-    s.out.hurry(now)
 
 
 def _late(s, code, data, now):
