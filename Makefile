@@ -51,8 +51,8 @@ plot: bootstrap ## draw a recorded session: LOG=file; a PNG in build/replay/
 test: bootstrap ## all tests that need no board, on CPython and on MicroPython; under 10 minutes
 	@$(RUN) -m host_tests $(ARGS)
 
-soak: bootstrap ## 24 hours of a station's life in virtual time
-	@$(RUN) -m hw_tests.bench soak $(ARGS)
+soak: bootstrap ## 24 hours of a station's life in virtual time: VEHICLE=chademo
+	@$(RUN) -m hw_tests.bench soak $(if $(VEHICLE),--vehicle $(VEHICLE)) $(ARGS)
 
 perf: bootstrap-perf ## time of the control tick per state, as an ESP32 would take it
 	@$(RUN) -m host_tests.perf $(ARGS)

@@ -31,6 +31,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
         command.add_argument("--stepped", action="store_true", help="in virtual time, the firmware in this process")
     soak = commands.add_parser("soak", help="hours of a station's life in virtual time")
     soak.add_argument("--hours", type=float, default=24.0, help="of virtual time (24)")
+    soak.add_argument("--vehicle", default="", choices=("", *scenario.VEHICLES), help="what the cars speak")
     soak.add_argument("--seed", type=int, default=1, help="of what happens (1)")
     return parser.parse_args(words)
 
@@ -95,7 +96,7 @@ def main(words: list[str] | None = None) -> int:
         if options.command == "soak":
             from hw_tests.bench import soak
 
-            return soak.main(options.hours, options.seed)
+            return soak.main(options.hours, options.seed, options.vehicle)
         if options.command == "run":
             return play_all(_variants(options.scenario, options.variant, options.vehicle), options.stepped)
         names = options.only or _playable(options.vehicle)

@@ -5,6 +5,7 @@ invariant is a `Violation` with the time and the plan, from which the same run c
 is said in one place, `_EXCUSES`; without trouble nothing is excused.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -103,6 +104,7 @@ class Life:
         self._refused_before = 0  # by earlier firmware
         self._serial = 0
         world.on_boot = self._booted
+        self.each_second: Callable[[], None] = lambda: None  # for who waits
 
     @property
     def taken_As(self) -> float:
@@ -141,6 +143,8 @@ class Life:
             world.tick()
             self.ticks += 1
             self.look()
+            if self.ticks % 100 == 0:
+                self.each_second()
 
     def end(self) -> None:
         """The owner ends the session: after a while everything is open, and bled."""

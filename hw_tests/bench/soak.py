@@ -2,35 +2,80 @@
 
 Cars come, are charged and discharged, and leave; orders, limits, raised floors, a broker that is gone for minutes,
 ticks that come late, and the wrap of the firmware's clock in the middle. After every tick the invariants of life.py
-hold; at the end nothing of the record is missing.
+hold; at the end nothing of the record is missing. VEHICLE names what the cars speak.
 """
 
 import sys
 import time
 from random import Random
+from typing import Any, TextIO
 
-from hw_tests.bench import chance
+from hw_tests.bench import chance, vehicles
 from hw_tests.bench.aggregator import Aggregator
 from hw_tests.bench.life import Event, Life, Setting, Violation
 from hw_tests.bench.play import SITE, STATION
+from hw_tests.bench.vehicles import Kind
+
+CLEAR = "\r\x1b[K"
 
 _HOUR_ms = 3_600_000
 _OUTAGE_MAX_ms = 120_000
 _FLUSH_ms = 60_000  # after an outage: so long until all of the record has arrived
+_CAPACITY_Wh = 10_000.0
+_TOLD_EVERY_s = 0.5  # on a terminal, of the clock on the wall
+
+
+def setting(vehicle: Kind, hours: float, seed: int) -> Setting:
+    """That vehicle's usual car with a pack that lasts for a while, and the wrap in the middle of `hours`."""
+    begin_ms = chance.WRAP_ms - int(hours * _HOUR_ms) // 2
+    car: dict[str, Any] = {"vehicle": vehicle.name, "kind": vehicle.usual}
+    station: dict[str, Any] = {"floor_permille": 400, "meter_interval_s": 60, **vehicle.station}
+    if vehicle.name == "gbt27930":
+        station["discharge_v112"] = 1
+    else:
+        car["capacity_Wh"] = _CAPACITY_Wh  # here the car tells it
+    return Setting(
+        car, {**vehicle.pack(car), "soc_permille": 600, "capacity_Wh": _CAPACITY_Wh}, station,
+        {"seed": seed, "start_ms": begin_ms % chance.WRAP_ms, "jitter_ms": 4},
+    )  # fmt: skip
+
+
+class Progress:
+    """Where a long run stands: on a terminal one line that is written anew, otherwise nothing but what is told."""
+
+    def __init__(self, out: TextIO, hours: float):
+        self._out, self._hours = out, hours
+        self._begun_s = self._told_s = time.monotonic()
+        self._live = out.isatty()
+
+    def left(self, hour: float) -> str:
+        """How far it is, and how long it may still take."""
+        done = min(1.0, hour / self._hours)  # the last car may stay beyond the end
+        left_s = (time.monotonic() - self._begun_s) * (1 / done - 1) if done > 0 else 0.0
+        return f"{100 * done:.0f} %, about {left_s / 60:.0f} min left"
+
+    def step(self, hour: float) -> None:
+        """As often as you like."""
+        if self._live and time.monotonic() - self._told_s >= _TOLD_EVERY_s:
+            self._told_s = time.monotonic()
+            self._out.write(f"\r{hour:5.2f} of {self._hours:g} h, {self.left(hour)}  ")
+            self._out.flush()
+
+    def line(self, text: str) -> None:
+        """One that stays."""
+        self._out.write(f"{CLEAR if self._live else ''}{text}\n")
+        self._out.flush()
 
 
 class Soak:
     """One station for `hours`."""
 
-    def __init__(self, hours: float, seed: int):
+    def __init__(self, hours: float, seed: int, vehicle: str = "", out: TextIO = sys.stdout):
         self._luck = Random(f"soak/{seed}")
         self._end_ms = int(hours * _HOUR_ms)
-        begin_ms = chance.WRAP_ms - self._end_ms // 2
-        self.life = Life(Setting(
-            {"kind": "v2g"}, {"soc_permille": 600, "capacity_Wh": 10_000.0},
-            {"floor_permille": 400, "discharge_v112": 1, "meter_interval_s": 60},
-            {"seed": seed, "start_ms": begin_ms % chance.WRAP_ms, "jitter_ms": 4},
-        ))  # fmt: skip
+        self.progress = Progress(out, hours)
+        self.life = Life(setting(vehicles.vehicle(vehicle), hours, seed))
+        self.life.each_second = lambda: self.progress.step(self.life.world.now_ms / _HOUR_ms)
         world = self.life.world
         self.aggregator = Aggregator(SITE, STATION, lambda *_: None, world.wall_s)
         world.around.broker.subscribe("v2g/#", self._arrived)
@@ -48,7 +93,7 @@ class Soak:
             hour = life.world.now_ms // _HOUR_ms
             if hour > told_h:
                 told_h = hour
-                print(self.line(), flush=True)
+                self.progress.line(f"{self.line()}; {self.progress.left(life.world.now_ms / _HOUR_ms)}")
         life.run(_FLUSH_ms)
 
     def _visit(self) -> None:
@@ -99,17 +144,17 @@ class Soak:
         return ", ".join(parts)
 
 
-def main(hours: float, seed: int) -> int:
+def main(hours: float, seed: int, vehicle: str = "") -> int:
     """Exit status: 0 only if everything held."""
     begun_s = time.monotonic()
-    soak = Soak(hours, seed)
+    soak = Soak(hours, seed, vehicle)
     try:
         soak.run()
     except Violation as violation:
         print(f"soak: {violation}", file=sys.stderr)
         return 1
-    print(soak.line())
-    print(f"soak: {hours:g} h in {time.monotonic() - begun_s:.0f} s, {soak.life.ticks} ticks")
+    soak.progress.line(soak.line())
+    print(f"soak: {hours:g} h of {soak.life.world.around.kind.name} in {time.monotonic() - begun_s:.0f} s, {soak.life.ticks} ticks")
     if soak.aggregator.lost:
         print(f"soak: {soak.aggregator.lost} records are missing", file=sys.stderr)
         return 1
