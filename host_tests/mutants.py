@@ -1,163 +1,77 @@
 """Breaks firmware/safety on purpose, one small change at a time, and runs its unit tests against each.
 
 A mutant that no test notices is a survivor: it stands in host_tests/mutants_survivors.txt with the reason why it does
-no harm, or this fails. A line there that ends in `*` is for all that begin so.
-Run: python -m host_tests.mutants [--only gate.py] [--jobs 2]
+no harm, or this fails. A line there that ends in `*` is for all that begin so. Each mutant lives in a process of its
+own; that the tests pass without any change is seen first. The figures for each file stand at the end.
+Run: python -m host_tests.mutants [--only gate.py ...] [--jobs 2]
 """
 
 import argparse
-import ast
 import importlib
 import os
-import signal
+import resource
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from typing import NamedTuple
+
+from host_tests.mutate import mutants_of
 
 ROOT = Path(__file__).resolve().parent.parent
 SAFETY = ROOT / "firmware" / "safety"
 TESTS = ROOT / "host_tests" / "unit"
 SURVIVORS = ROOT / "host_tests" / "mutants_survivors.txt"
-TIME_LIMIT_s = 60  # a mutant that loops is dead, too
-
-COMPARE = {ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq,
-           ast.Is: ast.IsNot, ast.IsNot: ast.Is}  # fmt: skip
-BINARY = {ast.Add: ast.Sub, ast.Sub: ast.Add, ast.Mult: ast.FloorDiv, ast.FloorDiv: ast.Mult, ast.BitAnd: ast.BitOr,
-          ast.BitOr: ast.BitAnd, ast.LShift: ast.RShift, ast.RShift: ast.LShift, ast.BitXor: ast.BitAnd}  # fmt: skip
+CPU_LIMIT_s = 20  # of processor time, all tests take 1 s: a mutant that loops is dead, too
 FIRST = {"gbt27930_rules": ["gbt27930", "gbt27930_limits", "gbt27930_facts"], "infypower_rules": ["infypower"],
          "chademo_rules": ["chademo", "chademo_limits", "chademo_edges", "chademo_gate"],
          "safe_stop": ["stop"], "gate": ["gate", "permits", "trips"], "soc": ["soc", "trust"]}  # fmt: skip
 
 
-def changes(node):
-    """All small changes of one node: (apply, undo) pairs."""
-    if isinstance(node, ast.Compare):
-        for k, op in enumerate(node.ops):
-            if type(op) in COMPARE:
-                yield _swap(node.ops, k, COMPARE[type(op)]())
-    elif isinstance(node, (ast.BinOp, ast.AugAssign)) and type(node.op) in BINARY:
-        yield _set(node, "op", BINARY[type(node.op)]())
-    elif isinstance(node, ast.BoolOp):
-        yield _set(node, "op", ast.Or() if isinstance(node.op, ast.And) else ast.And())
-    elif isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.Not, ast.USub)):
-        yield _set(node, "op", ast.UAdd() if isinstance(node.op, ast.USub) else ast.Not(), _unnot(node))
-    elif isinstance(node, ast.Constant):
-        yield from _other_values(node)
-    elif isinstance(node, (ast.If, ast.IfExp)):
-        yield _set(node, "test", ast.UnaryOp(ast.Not(), node.test))
-    yield from _deletions(node)
+class Mutant(NamedTuple):
+    """One change: the module it is for, the words for it, and the module's text with it."""
+
+    module: str
+    key: str
+    source: str
 
 
-def _other_values(node):
-    if isinstance(node.value, bool):
-        yield _set(node, "value", not node.value)
-    elif isinstance(node.value, int):
-        yield _set(node, "value", node.value + 1)
-        if node.value == 1:
-            yield _set(node, "value", 0)
-
-
-def _deletions(node):
-    if not isinstance(node, (ast.FunctionDef, ast.If, ast.For, ast.While, ast.Try)):
-        return
-    for name in ("body", "orelse", "finalbody"):
-        block = getattr(node, name, [])
-        for k, statement in enumerate(block):
-            if isinstance(statement, (ast.Assign, ast.AugAssign, ast.Expr, ast.Return, ast.Break)):
-                yield _swap(block, k, ast.Pass())
-
-
-def _unnot(node):
-    return ast.Compare(node.operand, [ast.Eq()], [node.operand]) if isinstance(node.op, ast.Not) else None
-
-
-def _swap(items, k, new):
-    old = items[k]
-    return (lambda: items.__setitem__(k, new)), (lambda: items.__setitem__(k, old))
-
-
-def _set(node, name, new, operand=None):
-    old, old_operand = getattr(node, name), getattr(node, "operand", None)
-
-    def apply():
-        setattr(node, name, new)
-        if operand is not None:  # not x -> not (x == x), that is: False
-            node.operand = operand
-
-    def undo():
-        setattr(node, name, old)
-        if operand is not None:
-            node.operand = old_operand
-
-    return apply, undo
-
-
-def mutants_of(path):
-    """Every mutant of one file: (key, source). The key survives changes elsewhere in the file."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    seen = {}
-    for scope, statement in _statements(tree):
-        before = ast.unparse(statement).split("\n")
-        for node in _own_nodes(statement):
-            for apply, undo in changes(node):
-                apply()
-                after, source = ast.unparse(statement).split("\n"), ast.unparse(tree)
-                undo()
-                where = next((i for i, (a, b) in enumerate(zip(before, after)) if a != b), 0)
-                text = f"{path.name} {scope}: {before[where].strip()} -> {after[where].strip()}"
-                seen[text] = seen.get(text, 0) + 1
-                yield (text if seen[text] == 1 else f"{text} #{seen[text]}"), source
-
-
-def _statements(tree):
-    for node in tree.body:
-        if isinstance(node, (ast.Import, ast.ImportFrom)):
-            continue
-        if isinstance(node, ast.ClassDef):
-            for part in node.body:
-                yield f"{node.name}.{getattr(part, 'name', '')}", part
-        else:
-            yield getattr(node, "name", "module"), node
-
-
-def _own_nodes(statement):
-    docstrings = {
-        id(n.value) for n in ast.walk(statement) if isinstance(n, ast.Expr) and isinstance(n.value, ast.Constant)
-    }
-    return [n for n in ast.walk(statement) if id(n) not in docstrings]
-
-
-def survives(name, source):
-    """In a child of this process: do all unit tests pass with this source in place of the module?"""
+def born(mutant: Mutant) -> int:
+    """A child of this process that runs all tests with the mutant: its pid. It ends with 0 if no test notices."""
     pid = os.fork()
     if pid:
-        return os.waitpid(pid, 0)[1] == 0
+        return pid
     devnull = os.open(os.devnull, os.O_WRONLY)
     os.dup2(devnull, 1)
     os.dup2(devnull, 2)
-    signal.alarm(TIME_LIMIT_s)
+    resource.setrlimit(resource.RLIMIT_CPU, (CPU_LIMIT_s, CPU_LIMIT_s))
     try:
-        _run(name, source)
+        _run(mutant.module, mutant.source)
     except BaseException:  # noqa: B036 - whatever it is, the mutant was noticed
         os._exit(1)
     os._exit(0)
 
 
-def _run(name, source):
-    class Loader:
-        def find_spec(self, fullname, path=None, target=None):
-            if fullname == f"firmware.safety.{name}":
-                return importlib.machinery.ModuleSpec(fullname, self)
-            return None
+class _Loader:
+    """Gives out one module with another text."""
 
-        def create_module(self, spec):
-            return None
+    def __init__(self, name: str, source: str):
+        self._name, self._source = f"firmware.safety.{name}", source
 
-        def exec_module(self, module):
-            exec(compile(source, f"<mutant of {name}>", "exec"), module.__dict__)
+    def find_spec(self, fullname, path=None, target=None):
+        return ModuleSpec(fullname, self) if fullname == self._name else None  # type: ignore[arg-type]
 
-    sys.meta_path.insert(0, Loader())
+    def create_module(self, spec):
+        return None
+
+    def exec_module(self, module):
+        exec(compile(self._source, f"<mutant of {self._name}>", "exec"), module.__dict__)
+
+
+def _run(name: str, source: str) -> None:
+    """All unit tests of safety, those for that file first."""
+    sys.meta_path.insert(0, _Loader(name, source))  # type: ignore[arg-type]
     first = FIRST.get(name, [name])
     stems = [p.stem for p in sorted(TESTS.glob("test_safety_*.py"))]
     stems.sort(key=lambda stem: 0 if stem[len("test_safety_") :] in first else 1)
@@ -167,44 +81,116 @@ def _run(name, source):
             test()
 
 
-def listed():
+def outcomes(mutants: list[Mutant], jobs: int) -> Iterator[tuple[Mutant, bool]]:
+    """Each mutant with whether it survives, as they end; `jobs` at once."""
+    waiting, alive = iter(mutants), {}
+    while True:
+        while len(alive) < jobs and (mutant := next(waiting, None)) is not None:
+            alive[born(mutant)] = mutant
+        if not alive:
+            return
+        pid, status = os.wait()
+        yield alive.pop(pid), status == 0
+
+
+def listed() -> dict[str, str]:
     """The survivors that are explained: key -> reason."""
     lines = SURVIVORS.read_text(encoding="utf-8").splitlines() if SURVIVORS.exists() else []
     rows = [line.rsplit(" | ", 1) for line in lines if line and not line.startswith("#")]
     return {row[0]: row[1] for row in rows}
 
 
-def _line_for(key, known):
+def line_for(key: str, known: dict[str, str]) -> str | None:
+    """The listed line that explains a survivor."""
     return next((k for k in known if key == k or (k.endswith("*") and key.startswith(k[:-1]))), None)
 
 
-def main():
+class Progress:
+    """One line that says how far it is: written anew on a terminal, every half a minute otherwise."""
+
+    def __init__(self, of: int):
+        self._of, self._done, self._alive = of, 0, 0
+        self._begun_s = self._told_s = time.monotonic()
+        self._live = sys.stderr.isatty()
+
+    def step(self, survives: bool) -> None:
+        """One more is known."""
+        self._done += 1
+        self._alive += survives
+        if time.monotonic() - self._told_s < (0.2 if self._live else 30):
+            return
+        self._told_s = now_s = time.monotonic()
+        left_s = (now_s - self._begun_s) * (self._of / self._done - 1)
+        text = f"{self._done} of {self._of} mutants, {self._alive} survive, about {left_s / 60:.1f} min left"
+        print(f"\r{text}  " if self._live else text, end="" if self._live else "\n", file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        """The line goes."""
+        if self._live:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+def run(mutants: list[Mutant], jobs: int) -> list[Mutant]:
+    """Those that survive, in the order given."""
+    progress = Progress(len(mutants))
+    alive = set()
+    for mutant, survives in outcomes(mutants, jobs):
+        progress.step(survives)
+        if survives:
+            alive.add(mutant.key)
+    progress.end()
+    return [mutant for mutant in mutants if mutant.key in alive]
+
+
+def healthy() -> bool:
+    """Do the tests pass without any change? Otherwise every mutant would seem to be noticed."""
+    path = SAFETY / "kinds.py"
+    unchanged = Mutant(path.stem, "unchanged", path.read_text(encoding="utf-8"))
+    return next(outcomes([unchanged], 1))[1]
+
+
+def figures(mutants: list[Mutant], alive: list[Mutant], known: dict[str, str]) -> str:
+    """A line for each file: mutants, killed, explained, neither."""
+    lines = [f"{'':20} {'mutants':>8} {'killed':>8} {'explained':>10} {'neither':>8}"]
+    for name in sorted({mutant.module for mutant in mutants}) + ["all"]:
+        of, left = ([m for m in group if name in ("all", m.module)] for group in (mutants, alive))
+        told = sum(line_for(m.key, known) is not None for m in left)
+        lines.append(f"{name:20} {len(of):8} {len(of) - len(left):8} {told:10} {len(left) - told:8}")
+    return "\n".join(lines)
+
+
+def main() -> int:
     """Run them all; exit status 1 if a survivor is not explained, or an explained one is no survivor any more."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", help="one file of firmware/safety")
-    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--only", nargs="+", default=[], help="files of firmware/safety")
+    parser.add_argument("--jobs", type=int, default=2, help="processes at once (2)")
     options = parser.parse_args()
     for path in (ROOT / "host_tests" / "shims", ROOT):
         sys.path.insert(0, str(path))
-    files = [p for p in sorted(SAFETY.glob("*.py")) if options.only in (None, p.name)]
-    work = [(path.stem, key, source) for path in files for key, source in mutants_of(path)]
-    begun = time.monotonic()
-    with ThreadPoolExecutor(options.jobs) as pool:
-        alive = [w[1] for w, lives in zip(work, pool.map(lambda w: survives(w[0], w[2]), work)) if lives]
-    known = listed()
-    told = {
-        key: next((k for k in known if key == k or (k.endswith("*") and key.startswith(k[:-1]))), None) for key in alive
-    }
-    unknown = [key for key in alive if told[key] is None]
-    stale = [k for k in known if k not in told.values() and options.only in (None, k.split(" ")[0])]
+    if not healthy():
+        print("mutants: the safety tests do not pass as they are; mend that first: make test", file=sys.stderr)
+        return 1
+    files = [p for p in sorted(SAFETY.glob("*.py")) if not options.only or p.name in options.only]
+    mutants = [Mutant(path.stem, key, source) for path in files for key, source in mutants_of(path)]
+    begun_s, known = time.monotonic(), listed()
+    alive = run(mutants, options.jobs)
+    told = {line_for(mutant.key, known) for mutant in alive}
+    unknown = [mutant.key for mutant in alive if line_for(mutant.key, known) is None]
+    names = {path.name for path in files}
+    stale = [key for key in known if key not in told and key.split(" ")[0] in names | {"", *_gone(known)}]
     for key in unknown:
         print("survived:", key)
     for key in stale:
         print("listed, but dead or gone:", key)
-    dead = len(work) - len(alive)
-    print(f"{len(work)} mutants of {len(files)} files in {time.monotonic() - begun:.0f} s:", end=" ")
-    print(f"{dead} killed, {len(alive) - len(unknown)} survivors explained, {len(unknown)} not")
+    print(figures(mutants, alive, known))
+    took_s = time.monotonic() - begun_s
+    print(f"mutants: {len(mutants)} of {len(files)} files in {took_s:.0f} s, {options.jobs} at once")
     return 1 if unknown or stale else 0
+
+
+def _gone(known: dict[str, str]) -> set[str]:
+    """Names of files that are listed and not there any more."""
+    return {key.split(" ")[0] for key in known} - {path.name for path in SAFETY.glob("*.py")}
 
 
 if __name__ == "__main__":
