@@ -44,7 +44,7 @@ class Rules:
     PINS = const(196)  # OUT_LOCK | OUT_D1 | OUT_D2: the protocol pins that it knows
     UNLOCK_dV = const(100)  # facts 2.4: locked while the connector carries more than 10 V
 
-    def __init__(self, number=2):
+    def __init__(self, number):
         # Exactly what may leave, all of 8 bytes. 118 belongs to 2.0.
         self.ids = (_CHARGER_1, _CHARGER_2, _DISCHARGER_1, _DISCHARGER_2)  # type: tuple
         if number > 2:
@@ -121,7 +121,7 @@ class Rules:
         if data[0] >= self._c208_raw or self._stop_told:
             return OFFER  # none, or no more than was told before: the truth while it ramps down
         self.value = -1
-        return NEVER if self._told > 0 or self.value_dA > 2540 else PERMIT
+        return NEVER if self._told > 0 or not data[3] else PERMIT  # 255 A: nobody offers that
 
     def left(self, can_id, data, now):
         if can_id == _CHARGER_2:
@@ -353,7 +353,6 @@ class Rules:
 
     def _fade(self, now):
         if self.ready and (now - self._c109_at) & TICKS_MASK > _SILENT_ms:
-            self._told = 0
             self._readied(0)
         if self._discharges and (now - self._v200_at) & TICKS_MASK > _SILENT_ms:
             self._discharges = 0

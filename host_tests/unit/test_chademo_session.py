@@ -59,18 +59,23 @@ def test_108_precedes_109_and_each_comes_every_100_ms():
         ids = [can_id for _, can_id, _ in rig.sent]
         assert ids[:4] == [0x108, 0x109, 0x208, 0x209]
         last = {}  # type: dict
-        for at, can_id, data in rig.sent[:150]:
+        for at, can_id, _ in rig.sent[:150]:
             assert 90 <= at - last.get(can_id, at - 100) <= 110
             last[can_id] = at
         for (_, one, _), (_, two, _) in zip(rig.sent, rig.sent[1:]):
             assert two != 0x109 or one == 0x108
 
 
+def _starts(request_ms):
+    rig = Rig(request_ms=request_ms).plug_in()
+    rig.until(lambda: rig.session.told.request_dA > 0)
+    return rig.until(lambda: rig.newest(0x109)[5] == 0x05)
+
+
 def test_it_runs_within_half_a_second_of_the_request():
+    # Facts 2.5 step 6; it takes a round of 100 ms and the frame before it.
     for request_ms in (500, 530, 560, 590):
-        rig = Rig(request_ms=request_ms).plug_in()
-        rig.until(lambda: rig.session.told.request_dA > 0)
-        rig.until(lambda: rig.newest(0x109)[5] == 0x05, limit_ms=150)  # facts 2.5 step 6: 500 ms
+        assert _starts(request_ms) <= 150
 
 
 def test_the_charger_speaks_only_after_the_car():

@@ -154,7 +154,8 @@ def main(hours: float, seed: int, vehicle: str = "") -> int:
         print(f"soak: {violation}", file=sys.stderr)
         return 1
     soak.progress.line(soak.line())
-    print(f"soak: {hours:g} h of {soak.life.world.around.kind.name} in {time.monotonic() - begun_s:.0f} s, {soak.life.ticks} ticks")
+    took_s, name = time.monotonic() - begun_s, soak.life.world.around.kind.name
+    print(f"soak: {hours:g} h of {name} in {took_s:.0f} s, {soak.life.ticks} ticks")
     if soak.aggregator.lost:
         print(f"soak: {soak.aggregator.lost} records are missing", file=sys.stderr)
         return 1
