@@ -67,7 +67,8 @@ class CAN(_Core):
             raise ValueError("timing: an slcan adapter chooses it")
         filters = self._filters
         self._busy = self._calling = False
-        _Core.__init__(self, self._stream, bitrate, 79 if mode == self.MODE_NORMAL else 76)  # O, or L: listen only
+        self._silent = mode == self.MODE_SILENT
+        _Core.__init__(self, self._stream, bitrate)
         self._filters = filters
         self.bitrate = bitrate
 
@@ -87,6 +88,8 @@ class CAN(_Core):
     def restart(self):
         self._busy = False
         self._entered[0] = self._entered[1] = self._entered[2] = 0
+        if self._silent:
+            self._open = self._open[:-2] + b"L\r"  # listen only
         _Core.restart(self)
 
     def set_filters(self, filters):
@@ -140,11 +143,15 @@ class CAN(_Core):
         self._happened()
 
     def recv(self, into=None):
-        if into is not None:
-            return _Core.recv(self, into)
-        into = _Core.recv(self, [0, None, 0, 0])
-        if into is not None:
-            data = into[1]
+        made = into is None
+        into = _Core.recv(self, [0, None, 0, 0] if made else into)
+        if into is None:
+            return None
+        data = into[1]
+        if into[2] & self.FLAG_RTR:
+            for i in range(len(data)):
+                data[i] = 0
+        if made:
             own = memoryview(bytearray(8))
             own[: len(data)] = data
             into[1] = own[: len(data)]

@@ -45,10 +45,10 @@ _VIEWS = [memoryview(_DATA)[:n] for n in range(9)]
 
 
 class CAN:
-    def __init__(self, stream, bitrate, opens=79):
+    def __init__(self, stream, bitrate):
         self._stream = stream
         # The leading CR ends whatever half line the adapter may hold.
-        self._open = b"\rC\rS%d\r%c\r" % (_BITRATES.index(bitrate), opens)  # ValueError: slcan has no such bit rate
+        self._open = b"\rC\rS%d\rO\r" % _BITRATES.index(bitrate)  # ValueError: slcan has no such bit rate
         self._ids = array("i", [0] * _SLOTS)
         self._flags = bytearray(_SLOTS)
         self._lengths = bytearray(_SLOTS)
@@ -119,9 +119,7 @@ class CAN:
         return into
 
     def set_filters(self, filters):
-        # None: everything; empty: nothing. What lies between is slcan.py's.
-        if filters:
-            raise ValueError("filters: use slcan")
+        # None: everything; all else: nothing. slcan.py has real ones.
         self._filters = filters
 
     def state(self):
@@ -203,11 +201,7 @@ class CAN:
         self._ids[slot] = can_id
         self._flags[slot] = rtr
         self._lengths[slot] = length
-        slot *= 8
-        if rtr & _FLAG_RTR:
-            for i in range(slot, slot + length):
-                self._bytes[i] = 0  # what a remote frame asks for reads as zeros
-        return self._octets(slot, at + 1, end)
+        return self._octets(slot * 8, at + 1, end)
 
     def _wanted(self, can_id, flags):
         return False

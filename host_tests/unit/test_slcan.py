@@ -121,15 +121,6 @@ def test_a_remote_frame_has_the_length_it_asks_for():
     assert can_id == 0x1812F456 and len(data) == 5 and flags == FLAG_EXT_ID | FLAG_RTR
 
 
-def test_a_remote_frame_reads_as_zeros():
-    can, _ = opened(b"t1238FFFFFFFFFFFFFFFF\r" + b"t1230\r" * 31)
-    for _ in range(5):
-        can.poll()
-    received(can)
-    can._stream.feed(b"r1233\r")
-    assert received(can) == [(0x123, bytes(3), FLAG_RTR)]
-
-
 def test_a_frame_may_come_byte_by_byte():
     can, _ = opened(b"T181056F42A00F\rt12310a\r", reads=1)
     frames = []
