@@ -4,9 +4,9 @@
 # place of `machine`.
 import sys
 
-INPUT_ONLY = (34, 35, 36, 37, 38, 39)
-NONE_SUCH = (20, 24, 28, 29, 30, 31)
-FLASH = (6, 7, 8, 9, 10, 11)
+INPUT_ONLY = {"esp32": (34, 35, 36, 37, 38, 39), "esp32s3": ()}
+NONE_SUCH = {"esp32": (20, 24, 28, 29, 30, 31), "esp32s3": (22, 23, 24, 25)}
+FLASH = {"esp32": (6, 7, 8, 9, 10, 11), "esp32s3": (26, 27, 28, 29, 30, 31, 32)}
 
 
 class Died(Exception):
@@ -15,7 +15,8 @@ class Died(Exception):
 
 
 class Chip:
-    def __init__(self):
+    def __init__(self, kind="esp32"):
+        self.kind = kind
         self.latch = [0] * 49
         self.outputs = [False] * 49
         self.outside = [0] * 49  # what an input pin sees
@@ -53,12 +54,13 @@ class _Pin:
     chip = None
 
     def __init__(self, id, mode=None, pull=-1, value=None):
-        if id in NONE_SUCH or not 0 <= id < 49:
+        kind = self.chip.kind
+        if id in NONE_SUCH[kind] or not 0 <= id < 49:
             raise ValueError("invalid pin")
-        if id in FLASH:
+        if id in FLASH[kind]:
             raise Died(id)
         self.id = id
-        if mode == self.OUT and id in INPUT_ONLY:
+        if mode == self.OUT and id in INPUT_ONLY[kind]:
             raise ValueError("pin can only be input")
         if pull != -1:
             self.chip.pulls[id] = pull
@@ -98,6 +100,41 @@ class _SPI:
 
     def readinto(self, into, byte=0):
         self.write_readinto(bytes([byte]) * len(into), into)
+
+
+class Converter:
+    # An ADC128S102: each frame of 16 bits brings the channel that the one before asked for. Noise of one count, always.
+    def __init__(self):
+        self.volts = [0] * 8  # as counts
+        self.dead = None  # 0 or 0xFF: what its line gives instead
+        self.asked = 0
+        self.turn = 0
+        self.transfers = 0
+
+    def transfer(self, out, into):
+        self.transfers += 1
+        for at in range(0, len(out), 2):
+            self.turn ^= 1
+            value = min(4095, max(0, self.volts[self.asked] + (1 if self.turn else -1)))
+            into[at], into[at + 1] = value >> 8, value & 0xFF
+            self.asked = out[at] >> 3 & 7
+        if self.dead is not None:
+            for at in range(len(into)):
+                into[at] = self.dead
+
+
+class Expander:
+    # An MCP23S17 at address 0, just reset: all pins inputs.
+    def __init__(self):
+        self.port = 0x80
+        self.dead = None
+
+    def transfer(self, out, into):
+        good = len(out) == 3 and out[0] == 0x41 and out[1] == 0x12
+        for at in range(len(into)):
+            into[at] = 0 if self.dead is None else self.dead
+        if good and self.dead is None:
+            into[2] = self.port
 
 
 class _WDT:
