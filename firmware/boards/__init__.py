@@ -1,2 +1,3 @@
 # One file a board: pins, chips, scales, delays. Data only; which one counts is told by board.txt (main.the_board).
-NAMES = "bench"  # of all of them, as a text: a list would hold more of the heap
+# The names of all of them, as a text: a list would hold more of the heap.
+NAMES = "bench esp32_2x_mcp2515 esp32_2x_mcp2518fd lilygo_t2can"

@@ -14,6 +14,7 @@ SCALE = {
 }
 CAN_CAR_bit_s = {"gbt27930": 250000, "chademo": 500000}
 CAN_CONVERTER_bit_s = 125000
+CAN_RX_FRAMES = 32  # that a controller holds while nobody reads: the ring of lib/slcan.py
 RATED_dV = 7500  # what the station's own parts stand
 RATED_dA = 600
 RATED_W = 22000
