@@ -37,8 +37,10 @@ class ADC128S102:
 
     def read(self):
         self._cs(0)
-        self._spi.write_readinto(self._ask, self._answer)
-        self._cs(1)
+        try:
+            self._spi.write_readinto(self._ask, self._answer)
+        finally:
+            self._cs(1)  # or the way out would speak to two chips at once
         answer, counts = self._answer, self.counts
         for channel in range(_CHANNELS):
             high = answer[2 * channel + 2]
@@ -56,8 +58,10 @@ class MCP23S17:
 
     def read(self):
         self._cs(0)
-        self._spi.write_readinto(_READ_PORT, self._answer)
-        self._cs(1)
+        try:
+            self._spi.write_readinto(_READ_PORT, self._answer)
+        finally:
+            self._cs(1)
         self.bits = self._answer[2]
         return self.bits & _TIED == _TIED_RIGHT
 
@@ -98,10 +102,12 @@ class LocalIO:
         # True if it is a whole sample.
         inputs, busy = self.inputs, self._busy
         busy[0] = 1
-        if self._adc is not None:
-            self._adc.read()
-        whole = self._expander is None or self._expander.read()
-        busy[0] = 0
+        try:
+            if self._adc is not None:
+                self._adc.read()
+            whole = self._expander is None or self._expander.read()
+        finally:
+            busy[0] = 0
         for row in self._digital:
             inputs[row[0]] = row[1]() ^ row[2]
         if self._adc is not None:

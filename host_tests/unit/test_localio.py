@@ -128,6 +128,22 @@ def test_the_bus_is_marked_busy_only_while_a_chip_is_selected():
     assert rig.chip.level(5) == 1 and rig.chip.level(17) == 1
 
 
+def test_a_bus_that_raises_leaves_no_chip_selected():
+    for device in ("converter", "expander"):
+        rig = Rig()
+
+        def stuck(out, into):
+            raise OSError(110)
+
+        getattr(rig, device).transfer = stuck
+        try:
+            rig.io.sample()
+            raise RuntimeError("it came back")
+        except OSError:
+            pass
+        assert rig.chip.level(5) == 1 and rig.chip.level(17) == 1 and rig.busy[0] == 0
+
+
 def test_a_board_without_converter_and_expander_reads_its_pins():
     rig = Rig()
     install(rig.chip)
