@@ -44,7 +44,7 @@ class Chip:
     def drive(self, pin, output, level):
         before = self.level(pin) if self.outputs[pin] else None
         self.outputs[pin], self.latch[pin] = output, level
-        if output and before != level:
+        if output and before != level and len(self.driven) < 500:  # of a long life the begin
             self.driven.append((pin, level))
 
 
