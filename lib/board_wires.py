@@ -37,12 +37,11 @@ class Wires:
         self._watchdog = machine.WDT(timeout=_ASSEMBLE_ms)
         self.feed = self._watchdog.feed
         self._buses = {name: _spi(*row) for name, row in board.SPI.items()}
-        self._busy = {name: bytearray(1) for name in board.SPI}
         # All chips of a bus are deselected before the first word on it.
         self._selects = {pin: machine.Pin(pin, machine.Pin.OUT, value=1) for pin in _selects(board)}
-        self.io = self._pins(board)
         self.car_can = self._can(board.CAN_CAR, board.CAN_CAR_bit_s[protocol])
         self.converter_can = self._can(board.CAN_CONVERTER, board.CAN_CONVERTER_bit_s)
+        self.io = self._pins(board)
         self.rtc = RtcMemory(machine.RTC())
 
     def _pins(self, board):
@@ -51,8 +50,12 @@ class Wires:
             adc = ADC128S102(self._buses[board.ADC[0]], self._selects[board.ADC[1]])
         if board.EXPANDER:
             expander = MCP23S17(self._buses[board.EXPANDER[0]], self._selects[board.EXPANDER[1]])
-        busy = self._busy[board.ADC[0]] if board.ADC else None
-        return LocalIO(machine.Pin, board.OUTPUTS, board.INPUTS, adc, expander, busy)
+        # One lock for all SPI controllers: any of them on the converter's bus has it (lib/canbase.py).
+        lock = unlock = None  # type: ignore[assignment]
+        for row, can in ((board.CAN_CAR, self.car_can), (board.CAN_CONVERTER, self.converter_can)):
+            if board.ADC and row[0] != "native" and row[1] == board.ADC[0]:
+                lock, unlock = can._lock, can._unlock
+        return LocalIO(machine.Pin, board.OUTPUTS, board.INPUTS, adc, expander, lock, unlock)
 
     def _can(self, row, bit_s):
         if row[0] == "native":
@@ -67,14 +70,9 @@ class Wires:
         chip, spi, cs, interrupt, crystal_Hz = row[:5]
         if len(row) > 5:
             _reset(row[5])
-        return __import__(chip).CAN(
-            self._buses[spi],
-            self._selects[cs],
-            bit_s,
-            crystal=crystal_Hz,
-            int_pin=None if interrupt is None else machine.Pin(interrupt, machine.Pin.IN),
-            sample_point=_SAMPLE_POINT,
-        )
+        line = None if interrupt is None else machine.Pin(interrupt, machine.Pin.IN)
+        port = (self._buses[spi], self._selects[cs], line, crystal_Hz)
+        return __import__(chip).CAN(0, bit_s, sample_point=_SAMPLE_POINT, port=port)
 
     # --- the watchdog, and who may interrupt ---
     def start(self):

@@ -67,17 +67,18 @@ class MCP23S17:
 
 
 class LocalIO:
-    # `Pin`: machine.Pin. `busy`: a bytearray(1) shared by all who use the SPI bus: 1 while a chip is selected, so that
-    # an interrupt handler that wants the bus comes back later.
+    # `Pin`: machine.Pin. lock() and unlock(): of the CAN driver that shares the SPI bus, whose interrupt may come at
+    # any time and on either thread.
     closed = 0
     flags = 0
 
-    def __init__(self, Pin, outputs, inputs, adc=None, expander=None, busy=None):
+    def __init__(self, Pin, outputs, inputs, adc=None, expander=None, lock=None, unlock=None):
         self.inputs = array("i", [0] * len(inputs))
         self.outputs = 0
         self._adc = adc
         self._expander = expander
-        self._busy = busy or bytearray(1)
+        self._lock = lock or _nothing
+        self._unlock = unlock or _nothing
         self._pins = [None if pin is None else _output(Pin, pin, 1 - on) for _, pin, on in outputs]
         self._on = bytes([on for _, _, on in outputs])
         self._analog = []  # type: list
@@ -100,14 +101,14 @@ class LocalIO:
 
     def sample(self):
         # True if it is a whole sample.
-        inputs, busy = self.inputs, self._busy
-        busy[0] = 1
+        inputs = self.inputs
+        self._lock()
         try:
             if self._adc is not None:
                 self._adc.read()
             whole = self._expander is None or self._expander.read()
         finally:
-            busy[0] = 0
+            self._unlock()
         for row in self._digital:
             inputs[row[0]] = row[1]() ^ row[2]
         if self._adc is not None:
@@ -133,6 +134,10 @@ class LocalIO:
                 self._pins[at](self._on[at] if mask >> at & 1 else 1 - self._on[at])
             changed >>= 1
             at += 1
+
+
+def _nothing():
+    pass
 
 
 def _output(Pin, pin, level):

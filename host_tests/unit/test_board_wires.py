@@ -20,6 +20,12 @@ class _Can:
     def set_filters(self, filters):
         self.filters = filters
 
+    def _lock(self):
+        self.locks = getattr(self, "locks", 0) + 1
+
+    def _unlock(self):
+        self.locks -= 1
+
 
 class _Driver:
     CAN = _Can
@@ -70,8 +76,10 @@ def test_two_external_controllers_at_their_rates():
         hardware = rig.connect(Board("esp32_2x_mcp2518fd"), protocol)
         car, converter = _Can.made
         assert hardware.car_can is car and hardware.converter_can is converter
-        assert (car.words[1].id, car.words[2], converter.words[1].id, converter.words[2]) == (16, bit_s, 17, 125000)
-        assert car.given["crystal"] == 40000000 and car.given["int_pin"].id == 34 and car.filters is None
+        assert car.words[1] == bit_s and converter.words[1] == 125000 and car.filters is None
+        for can, select, line in ((car, 16, 34), (converter, 17, 36)):
+            spi, cs, interrupt, crystal_Hz = can.given["port"]
+            assert (spi.id, cs.id, interrupt.id, crystal_Hz) == (1, select, line, 40000000)
         rig.close()
 
 
@@ -99,7 +107,7 @@ def test_native_for_the_car_where_the_build_has_it_and_the_chip_on_the_board_for
     sys.modules["machine"].CAN = _Can
     rig.connect(Board("lilygo_t2can"))
     car, converter = _Can.made
-    assert car.words == (0, 250000) and converter.words[2] == 125000 and converter.given["crystal"] == 16000000
+    assert car.words == (0, 250000) and converter.words[1] == 125000 and converter.given["port"][3] == 16000000
     assert [each for each in rig.chip.driven if each[0] == 9] == [(9, 0), (9, 1)]  # its reset pin
     rig.close()
 
@@ -122,6 +130,7 @@ def test_chips_are_deselected_and_outputs_safe_before_a_word_on_the_bus():
     assert [rig.chip.level(pin) for pin in (4, 33, 16, 17)] == [1, 1, 1, 1]
     assert not [each for each in rig.chip.driven if each in [(pin, on) for _, pin, on in board.OUTPUTS]]
     assert hardware.io.sample() is True
+    assert [getattr(can, "locks", None) for can in _Can.made] == [None, 0]  # taken and given back
     rig.expander.dead = 0
     assert hardware.io.sample() is False
     rig.close()

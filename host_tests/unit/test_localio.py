@@ -28,9 +28,18 @@ class Rig:
         spi = machine.SPI(1)
         selects = [machine.Pin(pin, machine.Pin.OUT, value=1) for pin in (5, 17)]
         self.busy = bytearray(1)
+        self.locked = 0
         adc, far = ADC128S102(spi, selects[0]), MCP23S17(spi, selects[1])
-        self.io = LocalIO(machine.Pin, OUTPUTS, INPUTS, adc, far, self.busy)
+        self.io = LocalIO(machine.Pin, OUTPUTS, INPUTS, adc, far, self.lock, self.unlock)
         uninstall()
+
+    def lock(self):
+        assert not self.busy[0]
+        self.busy[0] = 1
+        self.locked += 1
+
+    def unlock(self):
+        self.busy[0] = 0
 
 
 def test_outputs_begin_at_their_safe_level_without_a_glitch():
@@ -117,14 +126,14 @@ def test_an_expander_that_does_not_answer_is_no_sample_and_keeps_the_old_bits():
     assert rig.io.sample() is True
 
 
-def test_the_bus_is_marked_busy_only_while_a_chip_is_selected():
+def test_the_bus_is_locked_once_a_sample_and_only_while_a_chip_is_selected():
     rig = Rig()
     seen = []
     rig.converter.transfer, transfer = (lambda out, into: (seen.append(rig.busy[0]), transfer(out, into))), (
         rig.converter.transfer
     )
     rig.io.sample()
-    assert seen == [1] and rig.busy[0] == 0
+    assert seen == [1] and rig.busy[0] == 0 and rig.locked == 1
     assert rig.chip.level(5) == 1 and rig.chip.level(17) == 1
 
 
