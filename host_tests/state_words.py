@@ -79,7 +79,8 @@ class Mpy:
 
 def main(wanted: list[str]) -> None:
     """Prints file, words and function of all beyond what fits."""
-    files = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "firmware").rglob("*.py"))]
+    tops = [ROOT / "firmware", ROOT / "lib"]
+    files = [str(path.relative_to(ROOT)) for top in tops for path in sorted(top.rglob("*.py")) if "umqtt" not in path.parts]
     folder = Folder({name: (ROOT / name).read_text(encoding="utf-8") for name in files})
     with tempfile.TemporaryDirectory() as place:
         source, image = Path(place, "x.py"), Path(place, "x.mpy")

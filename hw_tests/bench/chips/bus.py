@@ -97,6 +97,13 @@ class Bus:
         if fault != GOOD:
             self._break_off(now)
 
+    @property
+    def idle_since(self):
+        """When the bus fell silent; now, if it has not."""
+        if self._frame is not None or self.fault == DOMINANT:
+            return self.now
+        return min(self._free - PAUSE_bits * self.bit_ns - ACK_bits * self.bit_ns, self.now)
+
     def destroy(self, count, bit=40):
         """Noise: the next frames are broken at this bit, by nobody of the nodes."""
         self._destroy = count

@@ -8,9 +8,9 @@ PASSIVE = 128
 class Node:
     """What is common to all controllers: see bus.py. Override what concerns you."""
 
-    def __init__(self, name=""):
+    def __init__(self, name="", bus=None):
         self.name = name
-        self.bus = None
+        self.bus = bus
         self.rate = 0
         self.silent = False
         self.on = False
