@@ -87,6 +87,14 @@ def test_the_charger_speaks_only_after_the_car():
     assert rig.sent
 
 
+def test_the_charger_waits_for_the_whole_first_set():
+    # Facts 2.1: the frames of a set come some 10 ms apart, 100 first; a set of six is complete after 50 ms. The log's
+    # charger spoke 65 and 146 ms after the first 100.
+    rig = Rig().plug_in()
+    heard = rig.until(lambda: rig.session.seen)
+    assert 40 <= rig.until(lambda: rig.sent) <= 140, heard
+
+
 def test_the_first_frames_are_those_of_the_log():
     rig = Rig().plug_in()
     rig.station.converter.now[st.V_MAX_dA] = 150

@@ -15,6 +15,7 @@ LOCK_ms = const(3000)  # for the lock to report locked
 # --- the start: what the sources leave open ---
 # From d1 to the first 100 and 102. Doubt: no limit is given; a sleeping car needs seconds.
 HELLO_ms = const(10000)
+SET_ms = const(40)  # from 102 to the end of a set: 200, 110, 201 come some 10 ms apart (facts 2.1)
 QUIET_ms = const(30000)  # line k still on from a session before: so long for the car to let go
 PERMIT_ms = const(8000)  # from the first 108 to k and 102.5.0
 AGAIN_ms = const(1000)  # after k: for 100, 101 and 102 to come once more, no longer provisional
@@ -43,8 +44,11 @@ MINUTES = const(60)  # of a car whose 101 says nothing. Doubt: what a V2X car ex
 DISCHARGE_min = const(5)  # 209.1-2 while running, as recorded
 SEQUENCE = const(2)  # 209.0: 2 was recorded, 1 seen elsewhere
 # Some Leafs end the session after some 6 min with 109.3 = 0, also while they discharge; 1 A of charging once a minute
-# kept one going (one source). Not done: the stage follows the wished power and nothing else. Such a session ends as the
-# car's own stop.
+# kept one going (one source). Doubt: whether once in car_awake_s (4 min) does: more often costs a discharge two changes
+# of direction each time. 2 A, so that 109.3 says at least 1.
+AWAKE_dA = const(20)
+AWAKE_TOLD_dA = const(10)  # 109.3 = 1
+AWAKE_ms = const(5000)  # so long it is told
 
 # --- the end ---
 UNSTEADY_ms = const(80)  # k seen off for so long is off
@@ -71,4 +75,5 @@ class Settings:
         self.voltage_max_dV = config.get("voltage_max_dV", 7500)
         self.current_max_dA = config.get("current_max_dA", 600)
         self.number = 2  # 1.0 to 1.2. With 3 (2.0) frame 118 leaves too, of which only byte 0 is public
+        self.awake_ms = config.get("car_awake_s", 240) * 1000  # without charge; 0: no pulse
         self.discharge = 1  # offer discharge to a car that shows 102.5.7

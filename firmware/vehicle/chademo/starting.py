@@ -48,6 +48,7 @@ from firmware.vehicle.chademo.settings import (
     PERMIT_ms,
     QUIET_ms,
     REQUEST_ms,
+    SET_ms,
     TARGET_permille,
     VOLTAGE_MIN_dV,
 )
@@ -96,8 +97,8 @@ def plugged(s, now, reached):
 
 
 def hello(s, now, reached):
-    # Step 1. Charger starts only after it has received the car's first set (facts 2.1).
-    if not s.lacks(V100) and not s.lacks(V102):
+    # Step 1. Charger starts only after it has received the car's first set (facts 2.1): what it has beside 102 follows.
+    if not s.lacks(V100) and not s.lacks(V102) and (now - s.at[V102]) & TICKS_MASK >= SET_ms:
         _own_limits(s)
         s.offered_at = now
         s.go(OFFER, now)
