@@ -5,6 +5,7 @@ from micropython import const
 from firmware.contract import CHARGE, DISCHARGE, RUN
 from firmware.faults import STOP
 from firmware.station import (
+    C_AWAKE_W,
     C_CAN_DISCHARGE,
     C_GATE_DISCHARGE_OK,
     C_GATE_WHY,
@@ -25,6 +26,7 @@ from firmware.station import (
     PH_STOPPING,
     R_AGGREGATOR,
     R_BOARD,
+    R_CAR_AWAKE,
     R_CAR_CURRENT,
     R_CAR_NO_DISCHARGE,
     R_CAR_PAUSE,
@@ -146,16 +148,21 @@ class Limits:
 
     def _apply(self, now, want):
         power = self._power
-        wanted_W = applied_W = self._wanted_W = power[P_WANTED_W]
+        wanted_W = self._wanted_W = power[P_WANTED_W]
         reason = R_NONE
-        if wanted_W > power[P_CHARGE_MAX_W]:
+        applied_W = self._car[C_AWAKE_W]
+        if 0 < applied_W <= power[P_CHARGE_MAX_W] and wanted_W < applied_W:
+            reason = R_CAR_AWAKE  # only where all of it may be charged
+        elif wanted_W > power[P_CHARGE_MAX_W]:
             applied_W = power[P_CHARGE_MAX_W]
             reason = power[P_CHARGE_WHY]
         elif wanted_W < -power[P_DISCHARGE_MAX_W]:
             applied_W = -power[P_DISCHARGE_MAX_W]
             reason = power[P_DISCHARGE_WHY]
-        elif power[P_SOURCE] == UNKNOWN:
-            reason = R_NO_WISH
+        else:
+            applied_W = wanted_W
+            if power[P_SOURCE] == UNKNOWN:
+                reason = R_NO_WISH
         power[P_APPLIED_W] = applied_W
         self._direct(now, applied_W)
         if reason == R_NONE and applied_W and want.mode == RUN and want.direction != power[P_DIRECTION]:

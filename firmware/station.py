@@ -50,7 +50,8 @@ C_GATE_DISCHARGE_OK = const(22)  # 1: the gate allows discharge by floor and tru
 C_GATE_WHY = const(23)  # R_... why not
 C_GATE_REFUSED = const(24)  # frames and relay combinations refused since boot
 C_PROFILE = const(25)  # how this car is treated: a number of its protocol's own profiles; 0 none yet
-CAR_SLOTS = const(26)
+C_AWAKE_W = const(26)  # charging without which this car ends the session; 0: not now; UNKNOWN: it is not known to do so
+CAR_SLOTS = const(27)
 
 # Record `converter` (writer: the converter driver). As reported by the modules.
 V_AGE_ms = const(0)  # age of the newest reply
@@ -165,9 +166,11 @@ R_TEMPERATURE = const(16)
 R_FULL = const(17)  # the car takes no more
 R_TURNING = const(18)  # changing direction
 R_GRID = const(19)
+R_CAR_AWAKE = const(20)  # a little charge, or the car ends the session
 REASON_NAMES = (
     "none no_wish no_session stopping fault floor soc_doubt car_no_discharge car_current car_voltage car_pause "
     "converter board site aggregator owner temperature full turning grid "
+    "car_awake "
 )
 
 

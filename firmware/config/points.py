@@ -23,6 +23,7 @@ POINTS = (
     ("temperature_stop_dC", "dC", 400, 900, 900, INSTALLER, "At this connector temperature the session ends."),
     ("converter_reaction_ms", "ms", 1, 1000, 40, INSTALLER, "Longest time that the converter takes to obey."),
     ("autostart", "", 0, 1, 1, INSTALLER, "1: a session starts by itself when the car is plugged in."),
+    ("car_awake_s", "s", 0, 300, 240, INSTALLER, "Charge a car that ends idle sessions so often; 0: never."),
     ("floor_permille", "permille", 0, 1000, 1000, OWNER, "Never discharge the car below this state of charge."),
     ("ceiling_permille", "permille", 0, 1000, 1000, OWNER, "The station's own plan does not charge above this."),
     ("plan", "word", ("hold",), 0, "hold", OWNER, "hold: charge up to the floor, then rest at 0 W."),

@@ -34,6 +34,13 @@ def test_profiles_by_what_the_car_shows():
         assert p.NAMES[expected]
 
 
+def test_only_a_car_that_shows_102_5_6_and_7_is_one_that_ends_idle():
+    for status, ends in ((0xC1, True), (0x81, False), (0x41, False), (0x01, False)):
+        told = shown(status)
+        assert bool(p.ends_idle(p.choose(2, told), told)) == ends
+    assert not p.ends_idle(p.choose(1, shown(0xC1)), shown(0xC1))
+
+
 # raw, 201.0, capacity: floor and ceiling
 BORDERS = (
     (0, UNKNOWN, 22200, UNKNOWN, UNKNOWN),  # not used

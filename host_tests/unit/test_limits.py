@@ -4,6 +4,7 @@ from firmware.contract import CHARGE, DISCHARGE, MATCH, RUN, Reached, Want
 from firmware.faults import EMERGENCY, INFO, STOP, WARN
 from firmware.limits import Limits
 from firmware.station import (
+    C_AWAKE_W,
     C_CAN_DISCHARGE,
     C_GATE_DISCHARGE_OK,
     C_GATE_WHY,
@@ -25,6 +26,7 @@ from firmware.station import (
     PH_STOPPING,
     R_AGGREGATOR,
     R_BOARD,
+    R_CAR_AWAKE,
     R_CAR_CURRENT,
     R_CAR_NO_DISCHARGE,
     R_CAR_PAUSE,
@@ -352,3 +354,38 @@ def test_a_plan_of_zero_has_no_reason_to_be_told():
     rig = Rig(0)
     rig.of("power", P_SOURCE, SRC_PLAN).tick()
     assert rig[P_REASON] == R_NONE and rig[P_APPLIED_W] == 0
+
+
+# --- a car that ends an idle session ---
+def test_a_small_charge_keeps_the_car_in_place_of_a_smaller_wish():
+    for wanted_W in (0, 500, -6000):
+        rig = Rig(wanted_W).of("car", C_AWAKE_W, 750).tick(LOOK)
+        assert rig[P_APPLIED_W] == 750 and rig[P_REASON] == R_CAR_AWAKE and rig[P_DIRECTION] == CHARGE
+        rig.of("car", C_AWAKE_W, 0).tick(LOOK)
+        assert rig[P_APPLIED_W] == wanted_W and rig[P_REASON] in (R_NONE, R_TURNING)
+    rig = Rig(5000).of("car", C_AWAKE_W, 750).tick(LOOK)
+    assert rig[P_APPLIED_W] == 5000 and rig[P_REASON] == R_NONE
+    rig = Rig().of("power", P_SOURCE, UNKNOWN).of("car", C_AWAKE_W, 750).tick(LOOK)
+    assert rig[P_APPLIED_W] == 750
+
+
+def test_where_charging_is_forbidden_nothing_keeps_the_car():
+    def full(rig):
+        rig.of("car", C_SOC_permille, 900)
+
+    def limited(rig):
+        rig.wishes.post_limit(SRC_AGGREGATOR, 1, 0, UNKNOWN, rig.now, 60000)
+
+    def owner(rig):
+        rig.wishes.post_limit(SRC_OWNER, 1, 749, UNKNOWN, rig.now, 60000)
+
+    def takes_none(rig):
+        rig.of("car", C_CHARGE_dA, 0)
+
+    for wanted_W in (0, -6000):
+        for forbid, changes in ((full, {"ceiling_permille": 900}), (limited, {}), (owner, {}), (takes_none, {}),
+                                (lambda rig: None, {"charge_max_W": 700})):  # fmt: skip
+            rig = Rig(wanted_W, **changes)
+            forbid(rig)
+            rig.of("car", C_AWAKE_W, 750).tick(LOOK)
+            assert rig[P_APPLIED_W] == wanted_W and rig[P_REASON] != R_CAR_AWAKE, (wanted_W, forbid)

@@ -9,7 +9,7 @@ from firmware.station import (
     EVENT_SLOTS,
     PH_RETRY,
     PHASE_NAMES,
-    R_GRID,
+    R_CAR_AWAKE,
     REASON_NAMES,
     Events,
     Reader,
@@ -67,7 +67,7 @@ def test_events_come_out_in_order_and_what_is_lost_is_counted():
 
 
 def test_names_fit_their_numbers():
-    for names, last, name in ((PHASE_NAMES, PH_RETRY, "retry"), (REASON_NAMES, R_GRID, "grid")):
+    for names, last, name in ((PHASE_NAMES, PH_RETRY, "retry"), (REASON_NAMES, R_CAR_AWAKE, "car_awake")):
         words = names.split()
         assert words[last] == name and len(words) == last + 1
         assert [name_of(names, index) for index in range(last + 1)] == words

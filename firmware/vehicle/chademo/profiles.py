@@ -35,6 +35,12 @@ def choose(effective, t):
     return V2X_ENERGY if unit == _ENERGY else V2X_PERCENT if unit == _PERCENT else V2X_DOUBT
 
 
+def ends_idle(profile, t):
+    # Some Leafs end a session in which 109.3 stays 0 (facts 2.6), also while they are discharged. 102.5.6 and 102.5.7
+    # are what shows such a car; another that does it too is let go.
+    return profile >= V2X_ENERGY and t.status & FOLLOWS_108
+
+
 def _unit(sequence):
     # Of 200.6 and 200.7, by 201.0 and never by 102.0. Absent: as 0.
     if sequence == UNKNOWN or sequence == 0:

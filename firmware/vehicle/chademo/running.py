@@ -6,6 +6,7 @@ from micropython import const
 from firmware.contract import CHARGE, DISCHARGE, NEITHER, RUN
 from firmware.faults import F_CAR_SILENT, F_CAR_VOLTAGE_ABSENT, F_OVER_VOLTAGE, F_UNDER_VOLTAGE
 from firmware.station import (
+    C_AWAKE_W,
     C_CAN_DISCHARGE,
     C_GATE_DISCHARGE_OK,
     C_PHASE,
@@ -27,11 +28,14 @@ from firmware.station import (
 from firmware.units import TICKS_MASK, UNKNOWN
 from firmware.vehicle.chademo import stops
 from firmware.vehicle.chademo.frames import CAN_DISCHARGE, CHARGING, LOCKED, V200, soc_permille
-from firmware.vehicle.chademo.profiles import CHARGE_ONLY, ceiling_permille, floor_permille
+from firmware.vehicle.chademo.profiles import CHARGE_ONLY, ceiling_permille, ends_idle, floor_permille
 from firmware.vehicle.chademo.settings import (
     MINUTES,
     ABOVE_dA,
     AHEAD_dA,
+    AWAKE_dA,
+    AWAKE_ms,
+    AWAKE_TOLD_dA,
     DISCHARGE_min,
     SLOPE_dA,
     TAKEN_dA,
@@ -54,7 +58,10 @@ def begin(s, now):
     told_min = s.told.minutes
     s.minutes = told_min if told_min > 0 else MINUTES
     s.discharge_min = DISCHARGE_min
-    s.minute_at = s.taken_at = now
+    s.minute_at = s.taken_at = s.awake_at = now
+    s.due = 0
+    if s.settings.awake_ms and ends_idle(s.profile, s.told):
+        s.car[C_AWAKE_W] = 0
     s.pace_at = (now - _PACE_ms) & TICKS_MASK
 
 
@@ -72,6 +79,7 @@ def energy(s, now, reached):
             _pace(s)
             _accepts(s, now)
             _minute(s, now)
+            _awake(s, now)
         _most(s)
         _steer(s, now, reached)
 
@@ -165,6 +173,21 @@ def _minute(s, now):
         if s.minutes > 1:
             s.minutes -= 1
     s.car[C_REMAINING_min] = s.minutes
+
+
+def _awake(s, now):
+    # What keeps such a car: 2 A of charge for some seconds, before its patience ends. A wish, for the limits to grant;
+    # until they do it stays due. `awake_at`: the last charge that was told, or while it is due the last moment without.
+    car = s.car
+    if car[C_AWAKE_W] == UNKNOWN:
+        return
+    told = s.want.direction == CHARGE and s.sense[S_CURRENT_dA] >= AWAKE_TOLD_dA
+    if told != s.due:
+        s.awake_at = now
+    elif (now - s.awake_at) & TICKS_MASK >= (AWAKE_ms if s.due else s.settings.awake_ms):
+        s.due = not s.due
+        s.awake_at = now
+    car[C_AWAKE_W] = AWAKE_dA * max(0, s.sense[S_INLET_dV]) // 100 if s.due else 0
 
 
 def _pace(s):

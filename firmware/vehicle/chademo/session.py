@@ -102,6 +102,8 @@ class Session:
         self.target_dV = 0  # frozen at d2
         self.flowed = 0
         self.check_at = self.pace_at = self.minute_at = self.taken_at = 0
+        self.awake_at = 0
+        self.due = 0  # 1: a charge that keeps the car (running.py)
         self.apart_at = 0  # since when k and 102.5.0 differ
         self.apart = 0
 

@@ -6,6 +6,7 @@ from firmware.contract import NEITHER, OFF
 from firmware.faults import (
     EMERGENCY,
     F_CAR_FAULT,
+    F_CAR_IDLE,
     F_CAR_INCONSISTENT,
     F_CAR_SILENT,
     F_CAR_STOPPED,
@@ -15,8 +16,16 @@ from firmware.faults import (
     STOP,
     severity,
 )
-from firmware.station import C_PAUSED, C_STOP_REASON, C_CHARGE_dA, C_DISCHARGE_dA
-from firmware.units import TICKS_MASK
+from firmware.station import (
+    C_AWAKE_W,
+    C_PAUSED,
+    C_STOP_REASON,
+    P_CHARGE_MAX_W,
+    P_CHARGE_WHY,
+    C_CHARGE_dA,
+    C_DISCHARGE_dA,
+)
+from firmware.units import TICKS_MASK, UNKNOWN
 from firmware.vehicle.chademo.frames import (
     CHARGING,
     ENABLED,
@@ -77,8 +86,11 @@ def _fault(s, code, data, now):
 
 def _stopped(s, now):
     # In the normal order; without k the current is gone in 0.5 s, so no ramp.
-    s.faults.set(F_CAR_STOPPED, s.told.status, now)
-    end(s, F_CAR_STOPPED, 0, now)
+    code, data = F_CAR_STOPPED, s.told.status
+    if s.due and s.power[P_CHARGE_MAX_W] < s.car[C_AWAKE_W]:
+        code, data = F_CAR_IDLE, s.power[P_CHARGE_WHY]
+    s.faults.set(code, data, now)
+    end(s, code, 0, now)
     if not s.k:
         s.want.stop_dA_s = 0
 
@@ -156,5 +168,6 @@ def _cut(s, code, urgent):
     if urgent:
         want.emergency = 1  # and stays until the stage is open and bled
     want.deadline_ms = 0
+    car[C_AWAKE_W] = UNKNOWN
     car[C_CHARGE_dA] = car[C_DISCHARGE_dA] = car[C_PAUSED] = 0
     s.reason = car[C_STOP_REASON] = code
