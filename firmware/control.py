@@ -9,7 +9,6 @@ from firmware.faults import (
     F_GATE_REFUSED,
     F_OPENED_UNDER_LOAD,
     F_SOC_DOUBT,
-    NO_FAULT,
     STOP,
 )
 from firmware.signals import OUT_AUX, OUT_D1, OUT_D2, OUT_HEARTBEAT, OUT_LOCK
@@ -76,7 +75,8 @@ class Control:
         self._received = [0, memoryview(bytearray(8)), 0, 0]  # type: list
         self._due = UNKNOWN
         self._turn = 0
-        self._fresh = False
+        self._fresh = False  # the sample before this one was whole
+        self._news = True  # among the wishes
         self._bus_error = 0
         self._phase = UNKNOWN
         self._button = 0
@@ -90,33 +90,42 @@ class Control:
     # Few locals, here and in everything that a tick calls: with more than 11 words of locals and stack MicroPython puts
     # a call's state on the heap, which costs more than the call (host_tests/state_words.py lists who does).
     def tick(self, now):
-        # What can wait goes in turns of four ticks; what protects does not.
-        self._turn = (self._turn + 1) & 3
-        self._look(self.io.sample(), now)
-        self._receive_car(now)
-        self._receive_converter(now)
-        self.gate.step(now)
-        if self._turn == 0:
+        # What can wait goes in turns of four ticks; what protects does not. The cheapest are 1 and 2, the dearest 3, in
+        # which the driver's frames leave.
+        turn = self._turn = (self._turn + 1) & 3
+        gate = self.gate
+        self._look(turn, now)
+        if self.car_can.recv(self._received) is not None:
+            self._receive_car(now)
+        if self.converter_can.recv(self._received) is not None:
+            self._receive_converter(now)
+        gate.step(now)
+        if turn & 1:
+            if turn == 1:
+                self.energy.step(now)
+            self._buttons(self._sense, now)
+        elif turn:
+            self._facts(now)
+        else:
             self._wish(now)
-        elif self._turn == 1:
-            self.energy.step(now)
-        elif self._turn == 2:
-            self._gate_facts(now)
-        stop = self._judge(now)
-        if stop == 2:
+        if gate.trip:
+            self.faults.set(gate.trip, 0, now)
+        if gate.off_needed or self.faults.severity >= EMERGENCY:
             self._at_once(now)
-        elif self._turn & 1:
+        elif turn & 1:
             self._power_path(now)
         else:
-            self._talk(now, stop)
+            self._talk(now)
         self._energise(now, self.session.want)
-        self._tell(now)
+        self._tell(turn, now)
 
     # What follows from it is decided in halves of 20 ms: the car's protocol and the limits, then the power path.
     # The car hears what it may first, then the converter makes it so, and so the gate sees it.
-    def _talk(self, now, stop):
+    def _talk(self, now):
         session = self.session
         reached = self.stage.reached
+        stop = 1 if self.faults.severity >= STOP else self._stop_asked
+        self._car[C_GATE_DISCHARGE_OK] = self.gate.discharge_ok
         self.limits.step(now, session.want, reached, self.faults.severity)
         session.step(now, reached, self._power[P_DIRECTION], stop)
         if session.want.emergency:
@@ -133,70 +142,65 @@ class Control:
         # An emergency: all of it in this tick, and the converter's zero waits for nobody.
         session = self.session
         reached = self.stage.reached
+        self._car[C_GATE_DISCHARGE_OK] = self.gate.discharge_ok
         self.limits.step(now, session.want, reached, self.faults.severity)
         session.step(now, reached, self._power[P_DIRECTION], 2)
         self._power_path(now)
         self._send_car(now)
 
     # --- in ---
-    def _look(self, fresh, now):
+    def _look(self, turn, now):
         # The gate judges every sample; what the rest decides by is renewed before each step of the power path.
-        self.gate.observe_inputs(self.io.inputs, fresh, now)
-        if fresh:
-            self._fresh = True
-        if self._turn & 1:
-            self.sense.step(self.io.inputs, self._fresh, now)
-            self._fresh = False
+        inputs = self.io.inputs
+        fresh = self.io.sample()
+        self.gate.observe_inputs(inputs, fresh, now)
+        if turn & 1:
+            self.sense.step(inputs, fresh or self._fresh, now)
+        else:
+            self._fresh = fresh
 
     def _receive_car(self, now):
+        # One frame is there already.
         received = self._received
         left = _FRAMES_A_TICK
-        while left and self.car_can.recv(received) is not None:
-            left -= 1
+        while True:
             if not received[2] & _RTR:
                 received[2] = received[2] >> 1 & 1  # FLAG_EXT_ID
                 self.gate.observe_car(received[0], received[2], received[1], now)
                 self.session.receive(received[0], received[2], received[1], now)
+            left -= 1
+            if not left or self.car_can.recv(received) is None:
+                return
 
     def _receive_converter(self, now):
         received = self._received
         left = _FRAMES_A_TICK
-        while left and self.converter_can.recv(received) is not None:
-            left -= 1
+        while True:
             if not received[2] & _RTR:
                 received[2] = received[2] >> 1 & 1
                 self.gate.observe_converter(received[0], received[2], received[1], now)
                 self.driver.receive(received[0], received[2], received[1], now)
+            left -= 1
+            if not left or self.converter_can.recv(received) is None:
+                return
 
     # --- what follows from it ---
     def _wish(self, now):
-        wishes = self.wishes
-        wishes.take(now)
+        if not self.wishes.take(now):
+            return  # as nearly always
+        taken = self.wishes.taken
         for source in range(SOURCES):
-            wish = wishes.taken[source]
+            wish = taken[source]
             self.gate.raise_floor(source, wish[W_FLOOR_permille])
             if wish[W_STOP] != self._stops[source]:
                 self._stops[source] = wish[W_STOP]
                 self._stop_asked = 1
-        self.arbiter.step(now)
+        self._news = True
 
-    def _judge(self, now):
-        # 0 go on, 1 stop normally, 2 at once.
-        gate = self.gate
-        faults = self.faults
-        if gate.trip != NO_FAULT:
-            faults.set(gate.trip, 0, now)
-        self._car[C_GATE_DISCHARGE_OK] = gate.discharge_ok
-        sense = self._sense
-        if sense[S_PLUGGED] != self._plugged or sense[S_BUTTON] != self._button:
-            self._plug_and_button(sense, now)
-        severity = faults.severity
-        if severity >= EMERGENCY or gate.off_needed:
-            return 2
-        return 1 if severity >= STOP or self._stop_asked else 0
-
-    def _plug_and_button(self, sense, now):
+    def _buttons(self, sense, now):
         plugged = sense[S_PLUGGED]
+        if plugged == self._plugged and sense[S_BUTTON] == self._button:
+            return
         if self._plugged and not plugged:
             self._stop_asked = 0
             self.faults.replugged(now)
@@ -215,7 +219,10 @@ class Control:
             self._stop_asked = 0
             self.session.restart()
 
-    def _gate_facts(self, now):
+    def _facts(self, now):
+        if self._news:
+            self._news = False
+            self.arbiter.step(now)
         car = self._car
         gate = self.gate
         car[C_GATE_SOC_LOW_permille] = gate.soc_low_permille
@@ -233,7 +240,7 @@ class Control:
             if self.gate.vet_converter(frame.id, frame.ext, frame.data, now):
                 if self._leaves(self.converter_can, frame):
                     self.driver.sent(frame, now)
-                    self.gate.left_converter(frame.id, frame.ext, frame.data, now)
+                    self.gate.left_converter(frame.id, frame.data)
                 elif self._bus_error:
                     self._broken(F_CAN_CONVERTER, now)
             frame = self.driver.poll(now)
@@ -244,7 +251,7 @@ class Control:
             if self.gate.vet_car(frame.id, frame.ext, frame.data, now):
                 if self._leaves(self.car_can, frame):
                     self.session.sent(frame, now)
-                    self.gate.left_car(frame.id, frame.ext, frame.data, now)
+                    self.gate.left_car(frame.id, frame.data, now)
                 elif self._bus_error:
                     self._broken(F_CAN_CAR, now)
             frame = self.session.poll(now)
@@ -276,7 +283,7 @@ class Control:
         self._control[K_OUTPUTS] = mask
 
     # --- what services may know ---
-    def _tell(self, now):
+    def _tell(self, turn, now):
         control = self._control
         control[K_TICKS] = (control[K_TICKS] + 1) & TICKS_MASK
         if now != self._due:
@@ -285,9 +292,9 @@ class Control:
         if self._car[C_PHASE] != self._phase:
             self._phase = self._car[C_PHASE]
             self.station.events.put(EV_PHASE, self._phase, 0, now)
-        if self._turn & 1:
+        if turn & 1:
             self.station.publish()
-        elif self._turn == 2:  # not with the wishes: the worst tick counts
+        elif turn:
             self._state(control, now)
 
     def _off_time(self, control, now):

@@ -5,7 +5,7 @@ from array import array
 
 from micropython import const
 
-from firmware.units import TICKS_MASK, UNKNOWN
+from firmware.units import TICKS_MASK, UNKNOWN, WHOLE
 
 # Record `sense`: the board's own sensors (writer: sense). Voltages of the board itself, sign + charges the car.
 S_AGE_ms = const(0)  # age of the newest whole sample
@@ -199,28 +199,26 @@ _TRIES = const(4)
 class Record:
     def __init__(self, slots):
         self.now = array("i", [UNKNOWN] * slots)  # control's own; nobody else touches it
-        self._published = array("i", [UNKNOWN] * slots + [0])  # and the sequence number: odd while it is written
+        self._published = array("i", self.now)
+        self._seq = array("i", [0])  # odd while it is written
 
     def publish(self):
-        now, published = self.now, self._published
-        slots = len(now)
-        published[slots] = (published[slots] + 1) & TICKS_MASK
-        for slot in range(slots):
-            published[slot] = now[slot]
-        published[slots] = (published[slots] + 1) & TICKS_MASK
+        seq = self._seq
+        seq[0] = (seq[0] + 1) & TICKS_MASK
+        self._published[WHOLE] = self.now
+        seq[0] = (seq[0] + 1) & TICKS_MASK
 
     def read(self, into):
         # A whole copy into the reader's own array. False: the writer was faster each time; `into` may be torn then: see
         # Reader.
-        published = self._published
-        slots = len(published) - 1
+        published, seq = self._published, self._seq
         for _ in range(_TRIES):
-            before = published[slots]
+            before = seq[0]
             if before & 1:
                 continue
-            for slot in range(slots):
+            for slot in range(len(published)):
                 into[slot] = published[slot]
-            if published[slots] == before:
+            if seq[0] == before:
                 return True
         return False
 
@@ -261,14 +259,17 @@ class Events:
     def put(self, code, state, data, now):
         written = self._written[0]
         if ((written - self._read[0]) & TICKS_MASK) >= _EVENTS:
-            self.lost[0] += 1
+            self.lost[0] = self.lost[0] + 1
             return
         at = (written % _EVENTS) * EVENT_SLOTS
         slots = self._slots
-        slots[at + E_CODE] = code
-        slots[at + E_STATE] = state
-        slots[at + E_DATA] = data
-        slots[at + E_AT] = now
+        slots[at] = code  # in the order of E_
+        at += 1
+        slots[at] = state
+        at += 1
+        slots[at] = data
+        at += 1
+        slots[at] = now
         self._written[0] = (written + 1) & TICKS_MASK
 
     def get(self, into):
@@ -301,8 +302,9 @@ class Station:
 
     def publish(self):
         # One record a call, every other tick: the tick stays short and a record is at most 120 ms old.
-        self._records[self._turn].publish()
-        self._turn = (self._turn + 1) % len(self._records)
+        turn = self._turn
+        self._records[turn].publish()
+        self._turn = turn + 1 if turn + 1 < len(self._records) else 0
 
     def publish_all(self):
         for record in self._records:

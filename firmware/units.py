@@ -12,6 +12,15 @@ _OLD_ms = const(0x0FFFFFFF)  # 3.1 days: Ages.keep() forgets stamps older than t
 UNKNOWN = const(-0x40000000)  # the smallest small int: no physical value comes near it
 
 
+class _Key:
+    def __getitem__(self, key):
+        return key
+
+
+# `to[WHOLE] = of`, of two arrays alike, copies in C and allocates nothing, for the slice is made once and here.
+WHOLE = _Key()[:]
+
+
 def age_ms(now, then):
     # Milliseconds from `then` to `now`. A stamp from the future (up to half the range) counts as AGE_MAX_ms:
     # who mixes up the order must look old, not fresh.

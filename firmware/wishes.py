@@ -4,7 +4,7 @@ from array import array
 
 from micropython import const
 
-from firmware.units import TICKS_MASK, UNKNOWN
+from firmware.units import TICKS_MASK, UNKNOWN, WHOLE
 
 # Sources, in order of rank: of two power orders that are alive the lower number counts.
 SRC_OWNER = const(0)  # the owner at the station (page, button)
@@ -82,31 +82,38 @@ class Wishes:
         wish[at_slot + 1] = min(ttl_ms, TTL_MAX_ms)
         wish[W_SEQ] = (wish[W_SEQ] + 1) & TICKS_MASK
 
-    # --- control's side, once a tick; allocates nothing ---
+    # --- control's side; allocates nothing ---
     def take(self, now):
+        # True if a wish came or went.
+        news = False
         for source in range(SOURCES):
-            if self.taken[source][W_SEQ] != self.posted[source][W_SEQ]:
-                self._copy(source)
+            if self.taken[source][W_SEQ] != self.posted[source][W_SEQ] and self._copy(source):
+                news = True
             wish = self.taken[source]
             if wish[W_POWER_W] != UNKNOWN and _lapsed(wish, W_POWER_AT, now):
                 wish[W_POWER_W] = UNKNOWN
+                news = True
             if wish[W_LIMIT_TTL_ms] and _lapsed(wish, W_LIMIT_AT, now):
                 wish[W_CHARGE_MAX_W] = wish[W_DISCHARGE_MAX_W] = UNKNOWN
                 wish[W_LIMIT_TTL_ms] = 0
+                news = True
             if wish[W_FLOOR_permille] != UNKNOWN and _lapsed(wish, W_FLOOR_AT, now):
                 wish[W_FLOOR_permille] = UNKNOWN
+                news = True
+        return news
 
     def _copy(self, source):
         posted = self.posted[source]
         spare = self._spare
         seq = posted[W_SEQ]
         if seq & 1:
-            return  # being written: the old copy stays for this tick
-        for slot in range(WISH_SLOTS):
-            spare[slot] = posted[slot]
-        if posted[W_SEQ] == seq and spare[W_SEQ] == seq:
-            self._spare = self.taken[source]
-            self.taken[source] = spare
+            return False  # being written: the old copy stays for this tick
+        spare[WHOLE] = posted
+        if posted[W_SEQ] != seq or spare[W_SEQ] != seq:
+            return False
+        self._spare = self.taken[source]
+        self.taken[source] = spare
+        return True
 
 
 def _lapsed(wish, at_slot, now):

@@ -6,9 +6,9 @@
 from micropython import const
 
 from firmware.faults import NO_FAULT, STOP, severity
-from firmware.safety import retained
 from firmware.safety.kinds import ALWAYS, CURRENT, FREE, MODE, NEVER, OFFER, ON, PERMIT, READY, SETUP, TURN, VOLTAGE
 from firmware.safety.monitors import Monitors
+from firmware.safety.retained import Retained
 from firmware.safety.sensed import Sensed
 from firmware.safety.sequence import Sequence
 from firmware.safety.soc import Soc
@@ -56,20 +56,22 @@ class Gate:
         self._excess_at = 0
         self._trip_at = 0
         self._bits = 0  # outputs refused in the last tick: counted once
+        # What only hands on is no call of its own: the tick pays for each.
         self.observe_inputs = self.sensed.observe  # (inputs, fresh, now)
+        self.observe_car = car_rules.observe  # (can_id, ext, data, now)
+        self.observe_converter = converter_rules.observe
+        self.left_car = car_rules.left  # (can_id, data, now)
+        self.left_converter = converter_rules.left  # (can_id, data)
+        self.raise_floor = self.soc.raise_floor  # (source, permille): a live wish; UNKNOWN: none. It only ever raises
+        self.ratchet = self.soc.ratchet  # (permille)
         self._turn = 0
         self._last = UNKNOWN
         self._judged_ms = 0
+        self._retained = Retained()
         if image is not None:
-            retained.load(image, self.soc)
+            self._retained.load(image, self.soc)
 
     # --- in ---
-    def observe_car(self, can_id, ext, data, now):
-        self.car.observe(can_id, ext, data, now)
-
-    def observe_converter(self, can_id, ext, data, now):
-        self.converter.observe(can_id, ext, data, now)
-
     def step(self, now):
         # Alarms at once, the rest in turns of 20 ms.
         sensed, sequence = self.sensed, self.sequence
@@ -245,9 +247,6 @@ class Gate:
             return sensed.contactor and car.offered() and converter.cutoff_left_dV >= car.voltage_min_dV
         return converter.direction > 0
 
-    def left_converter(self, can_id, ext, data, now):
-        self.converter.left(can_id, data)
-
     def vet_car(self, can_id, ext, data, now):
         kind = self.car.judge(can_id, ext, data)
         if kind == FREE or (kind != NEVER and self._car_may(kind)):
@@ -267,11 +266,13 @@ class Gate:
         apart_dV = sensed.link_dV - sensed.inlet_dV
         return kind == READY and sensed.fresh and not self.trip and -_MATCH_dV <= apart_dV <= _MATCH_dV
 
-    def left_car(self, can_id, ext, data, now):
-        self.car.left(can_id, data, now)
-
     def vet_outputs(self, mask, now):
         sequence = self.sequence
+        if mask == sequence.held and not (
+            sequence.shut or sequence.opening or sequence.bleeding or self.sensed.stale
+        ):
+            self._bits = 0
+            return mask  # as nearly always
         mask = sequence.vet(mask, now)
         bits = sequence.refused_bits
         if bits != self._bits:
@@ -293,13 +294,5 @@ class Gate:
         self.refused_id = what
         return False
 
-    # --- wishes and memory ---
-    def raise_floor(self, source, permille):
-        # A live wish of a remote party; UNKNOWN when it has none. It only ever raises.
-        self.soc.raise_floor(source, permille)
-
-    def ratchet(self, permille):
-        self.soc.ratchet(permille)
-
     def save(self, image):
-        return retained.save(image, self.soc, self.car)
+        return self._retained.save(image, self.soc, self.car)

@@ -136,12 +136,12 @@ class Rules:
     def _reply(self, can_id, data, now):
         register = data[0] << 8 | data[1]
         if can_id >> 16 & ~0x40 == 0x2A3:
-            self._report(register, data, 1 << (can_id & 0xFF), now)
+            self._report(1 << (can_id & 0xFF), register, data, now)
         elif can_id >> 16 & ~0x40 == 0x2A4 and register == _MODE and 0xA0 <= data[7] <= 0xA1:
             self._echo = 1 if data[7] == 0xA0 else -1
             self._agree()
 
-    def _report(self, register, data, bit, now):
+    def _report(self, bit, register, data, now):
         self._heard_at = now
         if register == _VOLTAGE:
             self.voltage_dV = _magnitude(data, self.voltage_dV)

@@ -1,9 +1,12 @@
 # What the gate remembers of a session across a reset: its account of energy, its doubt and the departure reserve, as
 # nine words at the begin of the board's retained memory. A wrong check sum means there is nothing (after a cold start
 # that memory holds noise), and the next report of the car begins a new account.
+from array import array
+from struct import pack_into
+
 from micropython import const
 
-from firmware.units import UNKNOWN
+from firmware.units import UNKNOWN, WHOLE
 
 _MAGIC = const(0x2AC51A01)
 _WORDS = const(8)  # and a check sum
@@ -12,58 +15,66 @@ _CAPACITY_MAX_Wh = const(500000)
 
 
 def _word(image, word):
+    # 30 bits, little-endian.
     at = word * 4
     return image[at] | image[at + 1] << 8 | image[at + 2] << 16 | (image[at + 3] & 0x3F) << 24
 
 
-def _put(image, word, value):
-    # 30 bits, little-endian. True if it changed.
-    if _word(image, word) == value:
-        return False
-    for at in range(word * 4, word * 4 + 4):
-        image[at] = value & 0xFF
-        value >>= 8
-    return True
-
-
-def _sum(image):
+def _sum(words):
+    # Half a word at a time: no product grows beyond 31 bits.
     total = 0x5A5A
-    for at in range(_WORDS * 4):
-        total = (total * 31 + image[at]) & 0xFFFFFF
+    for word in words:
+        total = (total * 31 + (word & 0x7FFF)) & 0xFFFFFF
+        total = (total * 31 + (word >> 15)) & 0xFFFFFF
     return total
 
 
-def save(image, soc, car):
-    # True if the image changed and should be written.
-    known = soc.low_mWh != UNKNOWN
-    changed = _put(image, 0, _MAGIC if known else 0)
-    if known:
-        changed |= _put(image, 1, soc.low_mWh)
-        changed |= _put(image, 2, soc.capacity_Wh)
-        changed |= _put(image, 3, soc.doubt_mWh)
-        changed |= _put(image, 4, 1001 if soc.soc_permille == UNKNOWN else soc.soc_permille)
-        changed |= _put(image, 5, soc.ratchet_permille)
-        changed |= _put(image, 6, car.vin << 1 | soc.doubted)
-        changed |= _put(image, 7, soc.out_W)
-    if changed:
-        _put(image, 8, _sum(image))
-    return changed
+def _write(image, words):
+    pack_into("<3i", image, 0, words[0], words[1], words[2])
+    pack_into("<3i", image, 12, words[3], words[4], words[5])
+    pack_into("<3i", image, 24, words[6], words[7], _sum(words))
 
 
-def load(image, soc):
-    # True if there was a session. What flowed unseen since the image counts as gone.
-    if _word(image, 0) != _MAGIC or _word(image, 8) != _sum(image):
-        return False
-    capacity_Wh = _word(image, 2)
-    if not 0 < capacity_Wh <= _CAPACITY_MAX_Wh:
-        return False
-    unseen_mWh = _word(image, 7) * _UNSEEN_ms // 3600
-    soc.capacity_Wh = capacity_Wh
-    soc.low_mWh = max(0, _word(image, 1) - unseen_mWh)
-    soc.doubt_mWh = _word(image, 3) + unseen_mWh
-    permille = _word(image, 4)
-    soc.soc_permille = UNKNOWN if permille > 1000 else permille
-    soc.ratchet_permille = _word(image, 5)
-    soc.doubted = _word(image, 6) & 1
-    soc.vin = _word(image, 6) >> 1
-    return True
+class Retained:
+    def __init__(self):
+        self._words = array("i", [0] * _WORDS)
+        self._kept = array("i", self._words)  # what the image holds
+
+    def save(self, image, soc, car):
+        # True if the image changed and should be written.
+        words = self._words
+        if soc.low_mWh == UNKNOWN:
+            words[0] = 0
+        else:
+            words[0] = _MAGIC
+            words[1] = soc.low_mWh
+            words[2] = soc.capacity_Wh
+            words[3] = soc.doubt_mWh
+            words[4] = 1001 if soc.soc_permille == UNKNOWN else soc.soc_permille
+            words[5] = soc.ratchet_permille
+            words[6] = car.vin << 1 | soc.doubted
+            words[7] = soc.out_W
+        if words == self._kept:
+            return False
+        self._kept[WHOLE] = words
+        _write(image, words)
+        return True
+
+    def load(self, image, soc):
+        # True if there was a session. What flowed unseen since the image counts as gone.
+        words = self._kept
+        for word in range(_WORDS):
+            words[word] = _word(image, word)
+        if words[0] != _MAGIC or _word(image, _WORDS) != _sum(words):
+            return False
+        if not 0 < words[2] <= _CAPACITY_MAX_Wh:
+            return False
+        unseen_mWh = words[7] * _UNSEEN_ms // 3600
+        soc.capacity_Wh = words[2]
+        soc.low_mWh = max(0, words[1] - unseen_mWh)
+        soc.doubt_mWh = words[3] + unseen_mWh
+        soc.soc_permille = UNKNOWN if words[4] > 1000 else words[4]
+        soc.ratchet_permille = words[5]
+        soc.doubted = words[6] & 1
+        soc.vin = words[6] >> 1
+        return True

@@ -41,7 +41,7 @@ class Sequence:
         self._since = 0  # of the opening
         self._forced = 0  # 1: opened by time and not by current, and counted
         self._opened_at = 0
-        self._bleeding = 0
+        self.bleeding = 0  # 1: after an opening by shut
         self.closed = 0  # feedback when it was looked at last
         self._link_low_dV = TICKS_MASK  # lowest link voltage since ON left
 
@@ -63,9 +63,6 @@ class Sequence:
 
     def vet(self, mask, now):
         held = self.held
-        if mask == held and not (self.shut or self.opening or self._bleeding or self._sensed.stale):
-            self.refused_bits = 0
-            return mask  # as nearly always
         refused = 0
         mask &= self._pins
         if self.shut:
@@ -79,13 +76,13 @@ class Sequence:
         if mask & OUT_ENABLE and (self._sensed.stale or not self._converter.off_left):
             mask &= ~OUT_ENABLE
             refused |= OUT_ENABLE
-        if self._bleeding:
+        if self.bleeding:
             mask = self._bleed(mask, now)
         changed = (mask ^ held) & (OUT_BLEED | OUT_LOCK | OUT_AUX | OUT_D1 | OUT_D2)
         if changed:
             wrong = self._out_of_order(mask, changed)
             if changed & (OUT_D1 | OUT_D2):
-                wrong |= self._car.pins(mask, now)  # wires of one protocol: its rules know their order
+                wrong = self._car.pins(mask, now) | wrong  # wires of one protocol: its rules know their order
             mask ^= wrong
             refused |= wrong
         self.refused_bits = refused
@@ -108,13 +105,13 @@ class Sequence:
         self.opening = 0
         self.openings += 1
         self._opened_at = now
-        self._bleeding = self.shut
+        self.bleeding = self.shut
         return mask & ~OUT_CONTACTOR
 
     def _bleed(self, mask, now):
         sensed = self._sensed
         if (now - self._opened_at) & TICKS_MASK > _BLEED_ms or (sensed.link_dV < SAFE_dV and sensed.inlet_dV < SAFE_dV):
-            self._bleeding = 0
+            self.bleeding = 0
             return mask
         return mask if sensed.contactor else mask | OUT_BLEED
 

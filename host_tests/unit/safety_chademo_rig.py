@@ -41,7 +41,7 @@ class Rig(safety_rig.Rig):
     def to_car(self, can_id, data):
         if not self.gate.vet_car(can_id, 0, data, self.now):
             return False
-        self.gate.left_car(can_id, 0, data, self.now)
+        self.gate.left_car(can_id, data, self.now)
         return True
 
     # --- the way of a session ---

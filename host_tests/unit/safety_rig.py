@@ -175,7 +175,7 @@ class Rig:
     def send(self, data, can_id=WRITE):
         if not self.gate.vet_converter(can_id, 1, data, self.now):
             return False
-        self.gate.left_converter(can_id, 1, data, self.now)
+        self.gate.left_converter(can_id, data)
         if self.listens:
             self._obey(data)
         return True
@@ -196,7 +196,7 @@ class Rig:
     def to_car(self, can_id, data):
         if not self.gate.vet_car(can_id, 1, data, self.now):
             return False
-        self.gate.left_car(can_id, 1, data, self.now)
+        self.gate.left_car(can_id, data, self.now)
         return True
 
     # --- what the car says ---

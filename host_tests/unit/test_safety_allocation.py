@@ -30,10 +30,10 @@ def tick(rig, gate, inputs, fresh, asked, image):
     gate.ratchet(250)
     for data in FRAMES:
         if gate.vet_converter(WRITE, 1, data, now):
-            gate.left_converter(WRITE, 1, data, now)
+            gate.left_converter(WRITE, data)
         gate.vet_converter(READ, 1, data, now)
     if gate.vet_car(0x1812F456, 1, CCS, now):
-        gate.left_car(0x1812F456, 1, CCS, now)
+        gate.left_car(0x1812F456, CCS, now)
     gate.vet_car(0x123, 0, CCS, now)
     gate.vet_outputs(asked, now)
     gate.save(image)
@@ -46,7 +46,13 @@ class Idle:
     def observe_car(self, can_id, ext, data, now):
         return True
 
-    observe_converter = vet_car = vet_converter = left_car = left_converter = observe_car
+    observe_converter = vet_car = vet_converter = observe_car
+
+    def left_car(self, can_id, data, now):
+        pass
+
+    def left_converter(self, can_id, data):
+        pass
 
     def step(self, now):
         pass

@@ -286,7 +286,7 @@ class Io:
                 rig.battery_V = 0
 
     def send(self, can_id, data, flags):
-        self.rig.gate.left_converter(can_id, 1, data, self.rig.now)
+        self.rig.gate.left_converter(can_id, data)
         self.rig._obey(data)
 
 

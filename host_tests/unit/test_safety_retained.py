@@ -1,5 +1,5 @@
 # What the gate remembers across a reset. Runs on CPython and on MicroPython.
-from firmware.safety import retained
+from firmware.safety.retained import Retained
 from firmware.units import UNKNOWN
 from host_tests.unit.safety_rig import Rig
 
@@ -34,9 +34,9 @@ def test_what_is_saved_is_loaded():
             old = full()
             old.doubted = doubted
             old.soc_permille = soc_permille
-            assert retained.save(image, old, Car)
+            assert Retained().save(image, old, Car)
             new = Soc()
-            assert retained.load(image, new)
+            assert Retained().load(image, new)
             for name in ("low_mWh", "capacity_Wh", "doubt_mWh", "soc_permille", "ratchet_permille", "doubted"):
                 assert getattr(new, name) == getattr(old, name), name
             assert new.vin == Car.vin
@@ -46,60 +46,61 @@ def test_what_flowed_unseen_counts_as_gone():
     image = bytearray(64)
     old = full()
     old.out_W = 18000
-    retained.save(image, old, Car)
+    Retained().save(image, old, Car)
     new = Soc()
-    retained.load(image, new)
+    Retained().load(image, new)
     assert old.low_mWh - new.low_mWh == 15000  # 18 kW for 3 s
     assert new.doubt_mWh - old.doubt_mWh == 15000
     old.low_mWh = 14000
-    retained.save(image, old, Car)
-    retained.load(image, new)
+    Retained().save(image, old, Car)
+    Retained().load(image, new)
     assert new.low_mWh == 0
 
 
 def test_saving_tells_whether_anything_changed():
     image = bytearray(256)
     soc = full()
-    assert retained.save(image, soc, Car)
-    assert not retained.save(image, soc, Car)
+    kept = Retained()
+    assert kept.save(image, soc, Car)
+    assert not kept.save(image, soc, Car)
     for name in ("low_mWh", "capacity_Wh", "doubt_mWh", "soc_permille", "ratchet_permille", "out_W"):
         setattr(soc, name, getattr(soc, name) + 1)
-        assert retained.save(image, soc, Car), name
-        assert not retained.save(image, soc, Car)
-        assert retained.load(image, Soc())
+        assert kept.save(image, soc, Car), name
+        assert not kept.save(image, soc, Car)
+        assert Retained().load(image, Soc())
     soc.doubted = 1
-    assert retained.save(image, soc, Car)
+    assert kept.save(image, soc, Car)
     soc.low_mWh = UNKNOWN
-    assert retained.save(image, soc, Car)
-    assert not retained.save(image, soc, Car)
-    assert not retained.load(image, Soc())
+    assert kept.save(image, soc, Car)
+    assert not kept.save(image, soc, Car)
+    assert not Retained().load(image, Soc())
 
 
 def test_without_a_session_nothing_is_kept():
     image = bytearray(256)
-    assert not retained.save(image, Soc(), Car)
+    assert not Retained().save(image, Soc(), Car)
     assert image == bytearray(256)
-    assert not retained.load(image, Soc())
+    assert not Retained().load(image, Soc())
 
 
 def test_any_spoiled_byte_spoils_the_image():
     image = bytearray(36)
     soc = full()
     soc.out_W = 0x123456
-    retained.save(image, soc, Car)
+    Retained().save(image, soc, Car)
     for at in range(36):
         for bit in range(8):
             broken = bytearray(image)
             broken[at] ^= 1 << bit
             new = Soc()
-            loaded = retained.load(broken, new)
+            loaded = Retained().load(broken, new)
             assert not loaded or (at % 4 == 3 and bit > 5), (at, bit)
             assert loaded or new.low_mWh == UNKNOWN
 
 
 def test_noise_is_nothing():
     for fill in (0x00, 0xFF, 0x55, 0xA5):
-        assert not retained.load(bytearray(bytes((fill,)) * 256), Soc())
+        assert not Retained().load(bytearray(bytes((fill,)) * 256), Soc())
 
 
 def test_an_impossible_capacity_is_nothing():
@@ -107,13 +108,13 @@ def test_an_impossible_capacity_is_nothing():
         image = bytearray(64)
         soc = full()
         soc.capacity_Wh = capacity_Wh
-        retained.save(image, soc, Car)
-        assert retained.load(image, Soc()) == loaded
+        Retained().save(image, soc, Car)
+        assert Retained().load(image, Soc()) == loaded
 
 
 def test_only_its_own_words_are_written():
     image = bytearray(b"\x77" * 256)
-    retained.save(image, full(), Car)
+    Retained().save(image, full(), Car)
     assert image[36:] == b"\x77" * 220
     assert image[:4] == b"\x01\x1a\xc5\x2a"
 

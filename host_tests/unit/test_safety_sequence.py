@@ -337,7 +337,7 @@ def test_a_new_sequence_holds_nothing():
     sequence = Sequence(Sensed(), Car(), Converter(), bench)
     assert (sequence.held, sequence.shut, sequence.opening, sequence.closed) == (0, 0, 0, 0)
     assert (sequence.openings, sequence.opened_under_load, sequence.refused_bits) == (0, 0, 0)
-    assert (sequence.open_after_ms, sequence._forced, sequence._bleeding) == (40, 0, 0)
+    assert (sequence.open_after_ms, sequence._forced, sequence.bleeding) == (40, 0, 0)
     assert sequence.vet(OUT_CONTACTOR, 0) == 0
 
 

@@ -34,7 +34,7 @@ def test_a_reader_keeps_its_old_copy_while_the_writer_writes():
     record.now[0] = 1
     record.publish()
     reader = Reader(record)
-    record._published[-1] += 1  # the writer stopped in the middle
+    record._seq[0] += 1  # the writer stopped in the middle
     record._published[0] = 2
     assert not reader.refresh()
     assert reader.values[0] == 1

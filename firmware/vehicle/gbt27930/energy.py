@@ -90,7 +90,7 @@ def energy(s, now, reached):
         if seen & (_BCS | _BCSP):
             _status(s)
             if _apart(s, reached):
-                return stops.fault(s, F_CAR_VOLTAGE_ABSENT, s.sense[S_INLET_dV] & 0xFFFF, 0, now)
+                return _powerless(s, now)
     _steer(s, now, reached)
 
 
@@ -133,6 +133,10 @@ def _apart(s, reached):
     else:
         s.apart = 0
     return s.apart >= _APART_BCS
+
+
+def _powerless(s, now):
+    stops.fault(s, F_CAR_VOLTAGE_ABSENT, s.sense[S_INLET_dV] & 0xFFFF, 0, now)
 
 
 def _battery(s, now):

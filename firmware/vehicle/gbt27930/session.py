@@ -5,7 +5,6 @@ from array import array
 from micropython import const
 
 from firmware.contract import CHARGE, NEITHER, OFF, Want
-from firmware.faults import F_LOCK
 from firmware.station import (
     C_CAN_DISCHARGE,
     C_PAUSED,
@@ -188,7 +187,7 @@ class Session:
                 if self.seen & _LOUD:
                     stops.loud(self, now)
                 elif self.sense[S_LOCKED] == 0:
-                    stops.fault(self, F_LOCK, 1, 0, now)
+                    stops.unlocked(self, now)
         self.waited_ms = (now - self.since) & TICKS_MASK
         _STEPS[self.state](self, now, reached)
         if self.heard:

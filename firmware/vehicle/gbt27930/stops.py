@@ -116,6 +116,10 @@ def fault(s, code, data, urgent, now):
     end(s, code, urgent, now)
 
 
+def unlocked(s, now):
+    fault(s, F_LOCK, 1, 0, now)
+
+
 def failed(s, code, now):
     # The stage could not do what was wanted.
     fault(s, code, 0, severity[code] >= EMERGENCY, now)
