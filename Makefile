@@ -12,6 +12,9 @@ VIEW     ?= messages
 CHECK    ?=
 CAN      ?=
 PROFILE  ?=
+PORT     ?=
+BOARD    ?=
+FILE     ?=
 PYTHON   ?= python3
 
 RUN := build/venv/bin/python
@@ -20,7 +23,7 @@ export MPLCONFIGDIR := $(CURDIR)/build/matplotlib
 export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/build/hypothesis
 
 .DEFAULT_GOAL := help
-.PHONY: help run scenarios car converter replay plot test soak perf size mutants lint image bootstrap bootstrap-perf clean distclean
+.PHONY: help run scenarios car converter flash console config logs replay plot test soak perf size mutants lint image bootstrap bootstrap-perf clean distclean
 
 help: ## show this list
 	@echo "Sluice: firmware for a bidirectional DC charging station. Targets:"
@@ -41,6 +44,18 @@ car: bootstrap ## an emulated car alone on an adapter: CAN=slcan:/dev/ttyACM0 VE
 
 converter: bootstrap ## an emulated converter alone on an adapter: CAN=socketcan:can0 (docs/bench.md)
 	@$(RUN) -m hw_tests.bench.alone converter --can "$(CAN)" $(ARGS)
+
+flash: bootstrap ## bring a board to this image: PORT=/dev/ttyUSB0, the first time BOARD=lilygo_t2can (docs/desk.md)
+	@$(RUN) -m hw_tests.desk flash --port "$(PORT)" --board "$(BOARD)" $(ARGS)
+
+console: bootstrap ## show what a board says: PORT=...; sends nothing, so it never disturbs a session
+	@$(RUN) -m hw_tests.desk console --port "$(PORT)" $(ARGS)
+
+config: bootstrap ## check a configuration and put it on a board: PORT=... FILE=station.json
+	@$(RUN) -m hw_tests.desk config --port "$(PORT)" --file "$(FILE)" $(ARGS)
+
+logs: bootstrap ## fetch what a board keeps, or show what it says: PORT=...
+	@$(RUN) -m hw_tests.desk logs --port "$(PORT)" $(ARGS)
 
 replay: bootstrap ## read a recorded session: LOG=file PROTOCOL=gbt27930|chademo VIEW=messages|session|station CHECK=1
 	@$(RUN) -m hw_tests.bench.replay "$(LOG)" --protocol "$(PROTOCOL)" --view $(VIEW) $(if $(filter-out 0,$(CHECK)),--check) $(ARGS)
