@@ -11,41 +11,42 @@
 # decides about contactors is read by an ADC128S102. Its 8 channels come in one SPI transaction, as do 8 digital inputs
 # by an MCP23S17. Outputs hang on the ESP32 alone, which a reset lets go: an expander would keep them.
 #
-# A converter that does not answer gives -1 or 0, outside of every range that a board declares; an expander that does
-# not answer makes the sample none. After construction nothing here allocates.
+# A converter that does not answer gives 0 or more than 4095, outside of every range that a board declares; an expander
+# that does not answer makes the sample none. The first four analog inputs are sorted in at every sample, the others in
+# turn: each by its own look would cost a third of a millisecond. After construction nothing here allocates.
 from array import array
 
 from micropython import const
 
 _CHANNELS = const(8)
 _ADC_B = const(18)  # 9 frames of 16 bits: each brings what the one before it asked for
+_FAST = const(4)  # link, inlet, current, cc1: what protects
+_FULL = const(4095)
 _READ_PORT = b"\x41\x12\x00"  # MCP23S17, address 0: read GPIOA. All pins are inputs after its reset
 _TIED = const(0xC0)  # bit 7 is tied high and bit 6 low: a dead line shows neither
 _TIED_RIGHT = const(0x80)
 
 
 class ADC128S102:
-    # read() fills counts[8]; -1 where no converter answered. `spi`: 8 to 16 MHz, mode 3 or 0; `cs`: a Pin, high.
+    # read() asks all channels; count() tells one. `spi`: 8 to 16 MHz, mode 0; `cs`: a Pin, high.
     def __init__(self, spi, cs):
         self._spi = spi
         self._cs = cs
         self._ask = bytearray(_ADC_B)
         for channel in range(_CHANNELS):
             self._ask[2 * channel] = channel << 3
-        self._answer = bytearray(_ADC_B)
-        self.counts = array("i", [-1] * _CHANNELS)
+        self.answer = bytearray(_ADC_B)
 
     def read(self):
         self._cs(0)
         try:
-            self._spi.write_readinto(self._ask, self._answer)
+            self._spi.write_readinto(self._ask, self.answer)
         finally:
             self._cs(1)  # or the way out would speak to two chips at once
-        answer, counts = self._answer, self.counts
-        for channel in range(_CHANNELS):
-            high = answer[2 * channel + 2]
-            # Four zeros lead each answer: a line that hangs high is no number.
-            counts[channel] = -1 if high & 0xF0 else high << 8 | answer[2 * channel + 3]
+
+    def count(self, channel):
+        # Four zeros lead each answer: a line that hangs high gives more than 4095.
+        return self.answer[2 * channel + 2] << 8 | self.answer[2 * channel + 3]
 
 
 class MCP23S17:
@@ -77,14 +78,16 @@ class LocalIO:
         self.outputs = 0
         self._adc = adc
         self._expander = expander
-        self._lock = lock or _nothing
-        self._unlock = unlock or _nothing
+        self._lock = lock
+        self._unlock = unlock
         self._pins = [None if pin is None else _output(Pin, pin, 1 - on) for _, pin, on in outputs]
         self._on = bytes([on for _, _, on in outputs])
-        self._analog = []  # type: list
-        self._switches = []  # type: list
+        self._fast = []  # type: list  # (input, where its count begins in the converter's answer)
+        self._slow = []  # type: list
         self._digital = []  # type: list
         self._far = []  # type: list
+        self._bits = -1  # of the expander, as sorted in last
+        self._turn = 0
         for at in range(len(inputs)):
             self._wire(Pin, at, inputs[at])
 
@@ -94,36 +97,50 @@ class LocalIO:
         elif row[1] == "pin":
             if row[2] is not None:
                 self._digital.append((at, Pin(row[2], Pin.IN), 1 - row[3]))
-        elif len(row) == 3:
-            self._analog.append((at, row[2]))
+        elif len(row) == 3 and len(self._fast) < _FAST:
+            self._fast.append((at, 2 * row[2] + 2))
         else:
-            self._switches.append((at, row[2], row[3], row[4]))
+            self._slow.append((at, row[2]) + tuple(row[3:]))
 
     def sample(self):
         # True if it is a whole sample.
-        inputs = self.inputs
-        self._lock()
+        if self._lock is not None:
+            self._lock()
         try:
             if self._adc is not None:
                 self._adc.read()
             whole = self._expander is None or self._expander.read()
         finally:
-            self._unlock()
+            if self._unlock is not None:
+                self._unlock()
+        inputs = self.inputs
         for row in self._digital:
             inputs[row[0]] = row[1]() ^ row[2]
         if self._adc is not None:
-            self._sort(inputs, self._adc.counts)
-        if whole and self._far:
-            bits = self._expander.bits
-            for row in self._far:
-                inputs[row[0]] = bits >> row[1] & 1 ^ row[2]
+            answer = self._adc.answer
+            for row in self._fast:
+                at = row[1]
+                inputs[row[0]] = answer[at] << 8 | answer[at + 1]
+            if self._slow:
+                self._slowly()
+        if whole and self._far and self._expander.bits != self._bits:
+            self._sort(self._expander.bits)
         return whole
 
-    def _sort(self, inputs, counts):
-        for row in self._analog:
-            inputs[row[0]] = counts[row[1]]
-        for row in self._switches:
-            inputs[row[0]] = row[3] if counts[row[1]] >= row[2] else 1 - row[3]
+    def _slowly(self):
+        # One of the others.
+        row = self._slow[self._turn]
+        self._turn = self._turn + 1 if self._turn + 1 < len(self._slow) else 0
+        count = self._adc.count(row[1])
+        if len(row) == 2:
+            self.inputs[row[0]] = count
+        else:  # a switch: `level` from that count on
+            self.inputs[row[0]] = row[3] if row[2] <= count <= _FULL else 1 - row[3]
+
+    def _sort(self, bits):
+        self._bits = bits
+        for row in self._far:
+            self.inputs[row[0]] = bits >> row[1] & 1 ^ row[2]
 
     def write(self, mask):
         changed = mask ^ self.outputs
@@ -134,10 +151,6 @@ class LocalIO:
                 self._pins[at](self._on[at] if mask >> at & 1 else 1 - self._on[at])
             changed >>= 1
             at += 1
-
-
-def _nothing():
-    pass
 
 
 def _output(Pin, pin, level):

@@ -94,6 +94,7 @@ def test_a_switch_on_an_analog_channel_has_a_threshold_and_a_polarity():
     for count, button, locked in ((0, 1, 0), (1990, 1, 0), (2010, 0, 1), (4000, 0, 1)):
         rig.converter.volts[6] = rig.converter.volts[7] = count
         rig.io.sample()
+        rig.io.sample()  # they take turns
         assert (rig.io.inputs[2], rig.io.inputs[3]) == (button, locked), count
 
 
@@ -108,10 +109,31 @@ def test_digital_inputs_are_one_by_the_boards_polarity():
 def test_a_converter_that_does_not_answer_gives_no_number():
     rig = Rig()
     rig.converter.volts = [2000] * 8
-    for dead, count in ((0xFF, -1), (0x00, 0), (0x55, -1)):
+    for dead, low, high in ((0xFF, 4096, 65535), (0x00, 0, 0), (0x55, 4096, 65535)):
         rig.converter.dead = dead
-        rig.io.sample()
-        assert rig.io.inputs[0] == count
+        for _ in range(2):
+            rig.io.sample()
+        assert low <= rig.io.inputs[0] <= high
+        assert rig.io.inputs[3] == 0  # a switch is not thrown by it
+
+
+def test_the_first_four_analog_inputs_come_with_every_sample_and_the_others_in_turn():
+    rig = Rig()
+    install(rig.chip)
+    import machine
+
+    adc = rig.io._adc
+    io = LocalIO(machine.Pin, (), tuple([("a%d" % n, "adc", n) for n in range(8)]), adc)  # noqa: UP031
+    uninstall()
+    for turn in range(8):
+        rig.converter.volts = [1000 + 100 * turn + n for n in range(8)]
+        io.sample()
+        for n in range(4):
+            assert abs(io.inputs[n] - 1000 - 100 * turn - n) <= 1
+        seen = [io.inputs[n] // 100 - 10 for n in range(4, 8)]
+        assert seen[turn & 3] == turn and max(seen) == turn
+        if turn >= 3:
+            assert sorted(seen) == [turn - 3, turn - 2, turn - 1, turn]
 
 
 def test_an_expander_that_does_not_answer_is_no_sample_and_keeps_the_old_bits():
