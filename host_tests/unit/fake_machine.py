@@ -24,7 +24,9 @@ class Chip:
         self.driven = []  # (pin, level) each time that a pad is driven to another level
         self.rtc = b""
         self.cause = 1
-        self.spi = {}  # id: [(chip select pin, device)]
+        self.spi = {}  # id: [(chip select pin, device)], or an SPI of hw_tests/bench/chips
+        self.watch = {}  # pin: called with each new level, a chip's select input
+        self.lines = {}  # pin: what drives it, a pin of hw_tests/bench/chips
         self.timeouts_ms = []  # of the watchdog, as constructed
         self.fed = 0
         self.uarts = []
@@ -46,6 +48,8 @@ class Chip:
         self.outputs[pin], self.latch[pin] = output, level
         if output and before != level and len(self.driven) < 500:  # of a long life the begin
             self.driven.append((pin, level))
+        if output and before != level and pin in self.watch:
+            self.watch[pin](level)
 
 
 class _Pin:
@@ -75,10 +79,13 @@ class _Pin:
         if level:
             chip.drive(self.id, chip.outputs[self.id], 1 if level[0] else 0)
             return None
+        if self.id in chip.lines:
+            return chip.lines[self.id]()
         return chip.latch[self.id] if chip.outputs[self.id] else chip.outside[self.id]
 
-    def irq(self, handler=None, trigger=0):
-        self.handler = handler
+    def irq(self, handler=None, trigger=0, hard=False):
+        if self.id in self.chip.lines:
+            self.chip.lines[self.id].irq(handler, trigger, hard)
 
 
 class _SPI:
@@ -86,6 +93,9 @@ class _SPI:
 
     def __init__(self, id, **given):
         self.id, self.given = id, given
+        model = self.chip.spi.get(id)
+        if hasattr(model, "choose"):
+            self.write_readinto, self.write, self.readinto = model.write_readinto, model.write, model.readinto
 
     def write_readinto(self, out, into):
         selected = [each for pin, each in self.chip.spi.get(self.id, ()) if not self.chip.level(pin)]
