@@ -23,7 +23,7 @@ export MPLCONFIGDIR := $(CURDIR)/build/matplotlib
 export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/build/hypothesis
 
 .DEFAULT_GOAL := help
-.PHONY: help run scenarios car converter flash console config logs replay plot test soak perf size mutants lint image bootstrap bootstrap-perf clean distclean
+.PHONY: help run scenarios car converter flash console config logs replay plot test soak perf size mutants lint image boards bootstrap bootstrap-perf clean distclean
 
 help: ## show this list
 	@echo "Sluice: firmware for a bidirectional DC charging station. Targets:"
@@ -83,6 +83,9 @@ lint: bootstrap ## ruff, and types: the firmware against MicroPython's stubs, th
 
 image: bootstrap ## compile what goes onto the board into build/board/ and build/board.romfs
 	@$(RUN) .ci/image.py
+
+boards: bootstrap ## draw every board's wiring and list its parts: docs/boards/ from firmware/boards/
+	@$(RUN) .ci/boards.py
 
 clean: ## remove results and caches, keep what was downloaded
 	@rm -rf build/board build/run build/pycache build/matplotlib build/hypothesis build/mypy build/ruff \
