@@ -80,7 +80,8 @@ class Mpy:
 def main(wanted: list[str]) -> None:
     """Prints file, words and function of all beyond what fits."""
     tops = [ROOT / "firmware", ROOT / "lib"]
-    files = [str(path.relative_to(ROOT)) for top in tops for path in sorted(top.rglob("*.py")) if "umqtt" not in path.parts]
+    paths = [path for top in tops for path in sorted(top.rglob("*.py")) if "umqtt" not in path.parts]
+    files = [str(path.relative_to(ROOT)) for path in paths]
     folder = Folder({name: (ROOT / name).read_text(encoding="utf-8") for name in files})
     with tempfile.TemporaryDirectory() as place:
         source, image = Path(place, "x.py"), Path(place, "x.mpy")
