@@ -97,30 +97,28 @@ class SerialBoard:
 
     def line(self, patience_s: float) -> str | None:
         """The next line without its end; END where the program has ended; None after so long in vain."""
+        # Byte by byte: the prompt after the second END is waited for by send().
         until_s = time.monotonic() + patience_s
-        while True:
-            found = re.search(rb"[\n\x04]", self._text)
-            if found:
-                said, self._text = self._text[: found.end()], self._text[found.end() :]
-                word = said[:-1].decode(errors="replace").strip("\r")
-                if said.endswith(b"\n") or word:
-                    self._text = (b"\x04" if said.endswith(b"\x04") else b"") + self._text
-                    return word
-                return END
+        while not self._text.endswith((b"\n", b"\x04")):
             if time.monotonic() > until_s:
                 return None
-            self._text += self._read() or self._nap()
+            self._text += self._read(1) or self._nap()
+        if self._text == b"\x04":
+            self._text = b""
+            return END
+        word, end = self._text[:-1], self._text[-1:]
+        self._text = b"\x04" if end == b"\x04" else b""
+        return word.decode(errors="replace").strip("\r")
 
     def back(self, how: str, within_ms: int) -> int:
         """After a reset that the board does itself: ms until its first word, and to the raw REPL then."""
         begin_s = time.monotonic()
-        heard = b"" if how != "soft" else self._text
-        self._text = b""
+        heard = self._text = b""
         while not heard:
             away_ms = (time.monotonic() - begin_s) * 1000
             if away_ms > within_ms:
                 raise BoardError(f"{self.port}: not a word for {within_ms} ms after the reset ({how})")
-            heard = self._read(reopen=True) or self._nap()
+            heard = self._read(1, reopen=True) or self._nap()
         away_ms = (time.monotonic() - begin_s) * 1000
         if how == "soft" and self._banner(heard):
             return int(away_ms)
@@ -137,13 +135,13 @@ class SerialBoard:
     def _banner(self, heard: bytes) -> bool:
         until_s = time.monotonic() + _WAY_OUT_s
         while _BANNER not in heard and time.monotonic() < until_s:
-            heard += self._read() or self._nap()
-        return _BANNER in heard and not heard.partition(_BANNER)[2]  # the prompt itself is waited for by send()
+            heard += self._read(1) or self._nap()
+        return _BANNER in heard  # the prompt itself is waited for by send()
 
-    def _read(self, reopen: bool = False) -> bytes:
+    def _read(self, most: int = 4096, reopen: bool = False) -> bytes:
         try:
             serial = self._link.serial
-            return bytes(serial.read(serial.inWaiting()))
+            return bytes(serial.read(min(most, serial.inWaiting())))
         except OSError as error:  # USB of a chip that resets goes and comes
             if not reopen:
                 raise BoardError(f"{self.port}: the port is gone: {error}") from error

@@ -123,7 +123,9 @@ class Runner:
                 if not outcome.results:
                     outcome.fail("judges", "it ended without a verdict")
                 return None
-            if line == END:
+            if line == END:  # of its output; what it raised follows
+                while (line := self._board.line(5.0)) not in (END, None):
+                    self._keep(outcome, str(line), {})
                 outcome.fail("ends", "it broke off: " + " | ".join(outcome.log[-3:]))
                 return None
             self._keep(outcome, line, message)
