@@ -48,7 +48,7 @@ def first_word(path, otherwise):
 
 class Firmware:
     # The rooms of one station, by name, each built from those before it.
-    def __init__(self, board, config, io, car_can, converter_can, rtc):
+    def __init__(self, board, config, io, car_can, converter_can, rtc, field):
         self.board, self.config, self.io, self.rtc = board, config, io, rtc
         self.car_can, self.converter_can = car_can, converter_can
         self.station = station = Station()
@@ -61,12 +61,23 @@ class Firmware:
         self.limits = Limits(station, self.wishes, board, config)
         self.stage = Stage(station, faults, board, config)
         self.driver = infypower.Driver(station, faults, config)
-        self.energy = Energy(station)
+        self.energy, self.fieldbus = metering(config, station, faults, board, field)
         self.control = Control(self)
 
 
-def assemble(board, config, io, car_can, converter_can, rtc):
-    return Firmware(board, config, io, car_can, converter_can, rtc)
+def assemble(board, config, io, car_can, converter_can, rtc, field=None):
+    # field: a function of bit/s and parity that gives the RS-485 line and the pin of its direction.
+    return Firmware(board, config, io, car_can, converter_can, rtc, field)
+
+
+def metering(config, station, faults, board, field):
+    # What keeps the record `grid`, and the line of meter and insulation monitor. Without them their room is not loaded.
+    if config["meter"] == config["insulation_monitor"] == "none":
+        return Energy(station), None
+    from firmware import fieldbus
+
+    meter, line = fieldbus.build(config, station, faults, board.RATED_W, field)
+    return meter or Energy(station), line
 
 
 def vehicle(config, station, faults):
@@ -144,7 +155,9 @@ def run():
     gc.collect()  # what the imports left, or the file finds no whole piece
     board, config = the_board(), load(CONFIG_FILE)
     hardware = __import__(board.WIRES).connect(board, config["protocol"], F_WATCHDOG)
-    fw = assemble(board, config, hardware.io, hardware.car_can, hardware.converter_can, hardware.rtc)
+    fw = assemble(
+        board, config, hardware.io, hardware.car_can, hardware.converter_can, hardware.rtc, hardware.field
+    )
     fw.station.control.now[K_RESET_CAUSE] = hardware.reset_cause
     read_s, ticks_ms = clocks(hardware)
     serving = services.build(fw, config, read_s, ticks_ms, socket, print)

@@ -64,6 +64,7 @@ class Control:
         self.stage = fw.stage
         self.driver = fw.driver
         self.energy = fw.energy
+        self.fieldbus = fw.fieldbus
         self.station = fw.station
         self._sense = fw.station.sense.now
         self._car = fw.station.car.now
@@ -103,6 +104,8 @@ class Control:
         if turn & 1:
             if turn == 1:
                 self.energy.step(now)
+                if self.fieldbus is not None:
+                    self.fieldbus.step(now)
             self._buttons(self._sense, now)
         elif turn:
             self._facts(now)

@@ -1,13 +1,15 @@
-# Power and energy at the meter. Until a meter is fitted, the converter's own AC reading stands for it.
+# Power and energy where no meter is fitted (firmware/fieldbus/meter.py): the converter's own AC reading stands for it.
 from micropython import const
 
 from firmware.station import (
+    G_METER,
     G_POWER_W,
+    GRID_SLOTS,
+    METER_NONE,
     V_POWER_AC_W,
     G_AGE_ms,
     G_FREQUENCY_mHz,
     G_IMPORT_Wh,
-    G_VOLTAGE_dV,
     V_AGE_ms,
 )
 from firmware.units import TICKS_MASK, UNKNOWN, AGE_MAX_ms
@@ -23,7 +25,10 @@ class Energy:
         self._converter = station.converter.now
         self._grid = station.grid.now
         self._grid[G_AGE_ms] = AGE_MAX_ms
-        self._grid[G_POWER_W] = self._grid[G_FREQUENCY_mHz] = self._grid[G_VOLTAGE_dV] = UNKNOWN
+        for slot in range(G_FREQUENCY_mHz, GRID_SLOTS):
+            self._grid[slot] = UNKNOWN
+        self._grid[G_POWER_W] = UNKNOWN
+        self._grid[G_METER] = METER_NONE
         self._rest_Wms = [0, 0]  # imported and exported, not yet a whole Wh
         self._last = UNKNOWN
         self._turn = 0

@@ -96,6 +96,7 @@ class Services:
 
 def build(fw, config, read_s, ticks_ms, module, log, year=None, boot_id=None):
     # The services of one station. read_s: the board's clock in s, counted from `year`; module: its `socket`.
+    gc.collect()  # or the journal finds no whole piece for its records
     view = View(fw.station)
     clock = clocks.Clock(read_s, year or clocks.epoch_year())
     journal = Journal(view, fw.station.events, config, clock)

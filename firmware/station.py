@@ -91,14 +91,22 @@ P_CHARGE_RATIO_permille = const(14)  # DC power at the link per AC power at the 
 P_DISCHARGE_RATIO_permille = const(15)  # the same, discharging (over 1000)
 POWER_SLOTS = const(16)
 
-# Record `grid`: at the meter (writer: energy). Until a meter is fitted, the converter's AC readings.
+# Record `grid`: at the meter (writer: fieldbus.meter; without one energy, from the converter's AC readings).
 G_AGE_ms = const(0)
 G_POWER_W = const(1)  # house sign
-G_IMPORT_Wh = const(2)  # since boot, monotonic
+G_IMPORT_Wh = const(2)  # monotonic; of a meter, its register of a lifetime, else since boot
 G_EXPORT_Wh = const(3)
 G_FREQUENCY_mHz = const(4)
-G_VOLTAGE_dV = const(5)
-GRID_SLOTS = const(6)
+G_VOLTAGE_dV = const(5)  # phase 1
+G_VOLTAGE2_dV = const(6)
+G_VOLTAGE3_dV = const(7)
+G_METER = const(8)  # METER_...
+GRID_SLOTS = const(9)
+METER_NONE = const(0)  # none is fitted
+METER_GOOD = const(1)
+METER_SILENT = const(2)
+METER_DOUBTED = const(3)  # it answers, but a register of energy is not believed
+METER_NAMES = "none good silent doubted "
 
 # Record `control` (writer: control).
 K_TICKS = const(0)  # wraps at 2^30

@@ -15,12 +15,13 @@ FREE_AT_LEAST_B = {interpreter.FROM_ROM: 64 * 1024, interpreter.FILES: 12 * 1024
 # of some KB, which fall on whoever comes first: a room's figure jumps when one before it learns a new name.
 SHARES_B = {
     "firmware.boards.bench": 1500,
-    "firmware.services": 8500,
+    "firmware.services": 8700,
     "firmware.arbiter": 600,
     "firmware.config": 600,
     "firmware.control": 1300,
     "firmware.converter.infypower": 6000,
     "firmware.energy": 600,
+    "firmware.fieldbus": 2200,
     "firmware.limits": 1000,
     "firmware.safety.infypower_rules": 1300,
     "firmware.safety.gate": 5000,

@@ -55,6 +55,26 @@ class _Ear:
         return index
 
 
+class _FieldEar:
+    """The same for the RS-485 line: what each readinto() gave."""
+
+    def __init__(self, inner: Any):
+        self.inner = inner
+        self.heard: list[bytes] = []
+
+    def readinto(self, into: bytearray) -> int | None:
+        count: int | None = self.inner.readinto(into)
+        self.heard.append(bytes(into[: count or 0]))
+        return count
+
+    def write(self, data: bytes) -> int:
+        written: int = self.inner.write(data)
+        return written
+
+    def txdone(self) -> bool:
+        return True
+
+
 class TracedWorld(StepWorld):
     """A StepWorld that writes a trace until the firmware is reset (a trace is one life of the firmware)."""
 
@@ -70,6 +90,9 @@ class TracedWorld(StepWorld):
         if self.boots > 1:
             self.close()
             return
+        self._field = _FieldEar(getattr(self, "serial", None))
+        if self._field.inner is not None:
+            self.fw.fieldbus._line._uart = self._field
         self._file = self._path.open("wb")
         control = self.fw.control
         control.car_can, control.converter_can = _Ear(control.car_can), _Ear(control.converter_can)
@@ -92,6 +115,7 @@ class TracedWorld(StepWorld):
         wishes = self._changed_wishes()
         for ear in self._ears:
             ear.heard.clear()
+            self._field.heard.clear()
             ear.sent = ear.taken = 0
         boots = self.boots
         super().tick()
@@ -117,7 +141,8 @@ class TracedWorld(StepWorld):
             "<IBBBBBBBHII11H", self.ticks_ms(), self._fresh, len(wishes), len(car.heard), len(converter.heard),
             car.taken, converter.taken, max(phase, 0), outputs, car.sent, converter.sent, *self.io.inputs,
         )  # fmt: skip
-        self._file.write(head + b"".join(wishes + car.heard + converter.heard))
+        field = b"".join(self._field.heard)  # a tick has one readinto() at most
+        self._file.write(head + b"".join(wishes + car.heard + converter.heard) + bytes((len(field),)) + field)
         self.ticks_traced += 1
 
     def close(self) -> None:

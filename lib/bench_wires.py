@@ -1,7 +1,8 @@
-# The wires of a board that stands on the bench: pins and two CAN buses as sockets on this machine. Where they are is
-# told by `bench.json` in the current directory: {"io": port, "car": port, "converter": port, "lockstep": 0 or 1,
-# "retained": file, "reset_cause": number, "wall_s": Unix time at 0 ms of lockstep}. On a board lib/board_wires.py
-# stands in their place, with the same surface; what the board's chip does for it is the runner's part here.
+# The wires of a board that stands on the bench: pins, two CAN buses and the RS-485 line as sockets on this machine.
+# Where they are is told by `bench.json` in the current directory: {"io": port, "car": port, "converter": port,
+# "field": port, "lockstep": 0 or 1, "retained": file, "reset_cause": number, "wall_s": Unix time at 0 ms of lockstep}.
+# On a board lib/board_wires.py stands in their place, with the same surface; what the board's chip does for it is the
+# runner's part here.
 import json
 import socket
 import time
@@ -19,11 +20,16 @@ class Wires:
         self.converter_can = CAN(_stream(where["converter"]), board.CAN_CONVERTER_bit_s)
         for can in (self.car_can, self.converter_can):
             can.set_filters(None)
+        self._field = where.get("field", 0)
         self.rtc = RetainedFile(where.get("retained", "retained.bin"))
         self.lockstep = where.get("lockstep", 0)
         self.reset_cause = where.get("reset_cause", 0)
         self.wall_s = where.get("wall_s", 0)
         self.sleep_ms = time.sleep_ms  # of the way out
+
+    def field(self, bit_s, parity):
+        # The RS-485 line, with a UART's surface, and the pin of its direction: it has none.
+        return __import__("bench_serial").Serial(_stream(self._field)), None
 
     # The runner plays the watchdog, and a Ctrl-C reaches the runner alone.
     def start(self):

@@ -43,6 +43,7 @@ class Wires:
         self.converter_can = self._can(board.CAN_CONVERTER, board.CAN_CONVERTER_bit_s)
         self.io = self._pins(board)
         self.rtc = RtcMemory(machine.RTC())
+        self._field = board.FIELD
 
     def _pins(self, board):
         adc = expander = None
@@ -73,6 +74,13 @@ class Wires:
         line = None if interrupt is None else machine.Pin(interrupt, machine.Pin.IN)
         port = (self._buses[spi], self._selects[cs], line, crystal_Hz)
         return __import__(chip).CAN(0, bit_s, sample_point=_SAMPLE_POINT, port=port)
+
+    def field(self, bit_s, parity):
+        # The RS-485 line, and the pin of its direction if the transceiver has one.
+        id, tx, rx, de = self._field
+        parity = {"none": None, "even": 0, "odd": 1}[parity]
+        uart = machine.UART(id, bit_s, 8, parity, 1, tx=machine.Pin(tx), rx=machine.Pin(rx), timeout=0)
+        return uart, None if de is None else machine.Pin(de, machine.Pin.OUT, value=0)
 
     # --- the watchdog, and who may interrupt ---
     def start(self):

@@ -2,7 +2,7 @@
 # no such number (not a number, infinite, too large).
 from micropython import const
 
-_LIMIT = const(1 << 30)
+_LIMIT = const(0x3FFFFFFF)
 
 
 def float32(high, low, scale):

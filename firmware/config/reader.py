@@ -109,6 +109,9 @@ def _together(values):
     derate = values.get("temperature_derate_dC", 700)
     if derate >= values.get("temperature_stop_dC", 900):
         return '"temperature_derate_dC" must be below "temperature_stop_dC"'
+    if values.get("meter", "none") != "none" and values.get("insulation_monitor", "none") != "none":
+        if values.get("meter_address", 1) == values.get("insulation_address", 3):
+            return '"meter_address" and "insulation_address" must differ'
     return ""
 
 

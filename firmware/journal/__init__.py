@@ -18,6 +18,10 @@ from firmware.station import (
     E_DATA,
     E_STATE,
     EV_PHASE,
+    G_METER,
+    METER_GOOD,
+    METER_NAMES,
+    METER_NONE,
     PH_IDLE,
     PHASE_NAMES,
     C_SOC_permille,
@@ -25,7 +29,7 @@ from firmware.station import (
     G_IMPORT_Wh,
     name_of,
 )
-from firmware.units import age_ms
+from firmware.units import UNKNOWN, age_ms
 
 EVENT = const(1)
 METER = const(2)
@@ -48,8 +52,11 @@ _IMPORT_Wh = const(4)
 _EXPORT_Wh = const(5)
 _SOC_START = const(6)
 _SOC_END = const(7)
-_METER_SLOTS = const(8)
-_METER_KEYS = "- - - - import_Wh export_Wh soc_start_permille soc_end_permille"
+_IMPORT_TOTAL_Wh = const(8)  # a meter's registers at its end
+_EXPORT_TOTAL_Wh = const(9)
+_DOUBT = const(10)  # METER_SILENT or METER_DOUBTED if the meter was so at any time in it
+_METER_SLOTS = const(11)
+_METER_KEYS = "- - - - import_Wh export_Wh soc_start_permille soc_end_permille import_total_Wh export_total_Wh -"
 
 _SEVERITIES = "info warn stop emergency "
 
@@ -148,21 +155,34 @@ class Journal:
         session = 0 if car[C_PHASE] <= PH_IDLE else car[C_SESSION]
         unix_s = clock.unix_s(clock.up_s)
         slice_ = (clock.up_s if unix_s is None else unix_s) // self._interval_s
+        begun = self._open
+        if grid[G_METER] > METER_GOOD and grid[G_METER] > begun[_DOUBT]:
+            begun[_DOUBT] = grid[G_METER]
+        if begun[_IMPORT_Wh] == UNKNOWN or begun[_EXPORT_Wh] == UNKNOWN:
+            self._begin(begun, grid)  # a meter that was not heard before
         if slice_ == self._slice and session == self._session:
             return
-        begun = self._open
         if self._slice is not None:
             record = self._head(0)
             record[_START_s] = begun[_START_s]
-            record[_IMPORT_Wh] = grid[G_IMPORT_Wh] - begun[_IMPORT_Wh]
-            record[_EXPORT_Wh] = grid[G_EXPORT_Wh] - begun[_EXPORT_Wh]
+            known = begun[_IMPORT_Wh] != UNKNOWN and begun[_EXPORT_Wh] != UNKNOWN
+            record[_IMPORT_Wh] = grid[G_IMPORT_Wh] - begun[_IMPORT_Wh] if known else UNKNOWN
+            record[_EXPORT_Wh] = grid[G_EXPORT_Wh] - begun[_EXPORT_Wh] if known else UNKNOWN
+            of_meter = grid[G_METER] != METER_NONE
+            record[_IMPORT_TOTAL_Wh] = grid[G_IMPORT_Wh] if of_meter else UNKNOWN
+            record[_EXPORT_TOTAL_Wh] = grid[G_EXPORT_Wh] if of_meter else UNKNOWN
+            record[_DOUBT] = begun[_DOUBT]
             record[_SOC_START] = begun[_SOC_START]
             record[_SOC_END] = car[C_SOC_permille]
             self.meters.put(record)
         self._slice, self._session = slice_, session
         begun[_START_s] = clock.up_s
-        begun[_IMPORT_Wh], begun[_EXPORT_Wh] = grid[G_IMPORT_Wh], grid[G_EXPORT_Wh]
         begun[_SOC_START] = car[C_SOC_permille]
+        begun[_DOUBT] = 0
+        self._begin(begun, grid)
+
+    def _begin(self, begun, grid):
+        begun[_IMPORT_Wh], begun[_EXPORT_Wh] = grid[G_IMPORT_Wh], grid[G_EXPORT_Wh]
 
     # --- for who tells them ---
     def write(self, text, online_s):
@@ -187,6 +207,8 @@ class Journal:
                 text.number("start_s", unix_s(record[_START_s]))
                 text.number("length_s", up_s - record[_START_s])
                 text.numbers(_METER_KEYS, record)
+                if record[_DOUBT]:
+                    text.word("meter", name_of(METER_NAMES, record[_DOUBT]))
             text.raw("hist", "true" if up_s < online_s else "false")  # then, one day, "mac" over all of it
         return kind
 

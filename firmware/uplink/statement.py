@@ -92,7 +92,8 @@ def write_birth(text, config, boot_id):
     text.raw("caps", '["setpoint","limit"]')
     for key in _POINTS.split(" "):
         text.number(key, config[key])
-    text.word("protocol", config["protocol"])
+    for key in ("protocol", "meter", "insulation_monitor"):
+        text.word(key, config[key])
     text.word("config", config.hash)
 
 

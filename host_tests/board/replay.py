@@ -3,7 +3,7 @@
 #
 # The trace, a tick: head "<IBBBBBBBHII11H" (now, fresh, wishes, frames from car and converter, frames that either bus
 # took, phase, outputs, check sums of the frames sent on either bus, raw inputs), then 6 bytes a changed wish slot
-# "<BBi", 14 bytes a frame "<IBB8s".
+# "<BBi", 14 bytes a frame "<IBB8s", and what came on the RS-485 line: a length of one byte, and the bytes.
 # Prints "phase bytes" a tick and one JSON line. MODE is "lock" (see measured) or "count": os.getenv and os.unsetenv
 # then enclose every tick, where host_tests/perf.py has callgrind set its count to zero and write it down.
 import gc
@@ -103,6 +103,25 @@ class QuickCan(Can):
         return 0
 
 
+class Field:
+    # The RS-485 line: what the recording heard in this tick.
+    def __init__(self):
+        self.data = bytearray(64)
+        self.count = 0
+
+    def readinto(self, into):
+        count = self.count
+        for at in range(count):
+            into[at] = self.data[at]
+        return count or None
+
+    def write(self, data):
+        pass
+
+    def txdone(self):
+        return True
+
+
 class Rtc:
     def __init__(self):
         self.image = bytearray(256)
@@ -138,7 +157,7 @@ def measured(tick, now):
     return gc.mem_alloc() - before
 
 
-def play(fw, file):
+def play(fw, field, file):
     io, car, converter = fw.io, fw.car_can, fw.converter_can
     tick = fw.control.tick
     differing = []
@@ -154,6 +173,9 @@ def play(fw, file):
             fw.wishes.posted[source][slot] = value
         read(file, car, values[3], values[5])
         read(file, converter, values[4], values[6])
+        field.count = file.read(1)[0]
+        if field.count:
+            field.data[: field.count] = file.read(field.count)
         io.fresh = bool(values[1])
         for slot in range(11):
             io.inputs[slot] = values[11 + slot]
@@ -172,12 +194,13 @@ def run():
     gc.collect()
     config = configs.load(config_file)
     can = Can if mode == "lock" else QuickCan
-    fw = main.assemble(main.the_board(), config, Board(), can(), can(), Rtc())
+    field = Field()
+    fw = main.assemble(main.the_board(), config, Board(), can(), can(), Rtc(), lambda bit_s, parity: (field, None))
     for _ in range(EMPTY if mode == "count" else 0):
         os.getenv("tick")  # what the marks themselves cost
         os.unsetenv("tick")
     with open(trace, "rb") as file:
-        differing, free_min = play(fw, file)
+        differing, free_min = play(fw, field, file)
     print(json.dumps({"free_min_B": free_min, "differing": differing}))
 
 

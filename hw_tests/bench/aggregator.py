@@ -157,6 +157,10 @@ class Aggregator:
         """Records that the station has numbered, as far as the highest number that arrived in each boot tells."""
         return sum(max(of_boot) - min(of_boot) + 1 for of_boot in self._record.values())
 
+    def _recorded_Wh(self, key: str) -> int:
+        records = [record for of_boot in self._record.values() for record in of_boot.values()]
+        return sum(record.get(key, 0) for record in records if record["topic"] == "meter")
+
     @property
     def lost(self) -> int:
         """Numbers missing between the first and the last of each boot."""
@@ -181,6 +185,10 @@ class Aggregator:
             "told_applied_W": state.get("applied_W"),
             "told_soc_permille": state.get("soc_permille"),
             "told_floor_permille": state.get("floor_permille"),
+            "told_import_Wh": state.get("import_Wh"),
+            "told_export_Wh": state.get("export_Wh"),
+            "recorded_import_Wh": self._recorded_Wh("import_Wh"),
+            "recorded_export_Wh": self._recorded_Wh("export_Wh"),
             "ticks": state.get("tick", {}).get("count"),
             "late": state.get("tick", {}).get("late"),
             "gap_max_ms": state.get("tick", {}).get("gap_max_ms"),

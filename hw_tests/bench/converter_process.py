@@ -27,6 +27,7 @@ from typing import Any, Protocol
 import can
 
 from hw_tests.bench import car_process
+from hw_tests.bench.field_link import FieldLink
 from hw_tests.bench.frame import Frame
 from hw_tests.bench.lines import Lines, Link
 from hw_tests.bench.pins_link import FAIL, Answer, PinsLink
@@ -149,6 +150,7 @@ class Process:
 
     def __init__(self, rig: Rig, bus: Bus, pins: Board, vehicle: Vehicle, control: Link | None):
         self.rig, self.bus, self.pins, self.vehicle, self.control = rig, bus, pins, vehicle, control
+        self.field: FieldLink | None = None  # the board's RS-485 line
         self.running = True
         self.hold_outputs = False
         self.lag_max_ms = 0  # the physics were behind real time by so much
@@ -177,6 +179,8 @@ class Process:
         self.lag_max_ms = max(self.lag_max_ms, now_ms - rig.now_ms)
         for frame in [*self._outputs(now_ms), *rig.advance(now_ms)]:
             self.bus.send(frame)
+        if self.field is not None:
+            self.field.exchange(rig.field, rig.now_ms)
         if now_ms >= self._sample_ms:
             self._sample_ms = now_ms + SAMPLE_ms
             if not rig.pins.frozen:
@@ -269,6 +273,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--bitrate", type=int, default=125_000, help="bit/s (125000)")
     parser.add_argument("--pins-port", type=int, required=True, help="TCP port for the firmware's pins")
     parser.add_argument("--plant-port", type=int, required=True, help="TCP port for the car")
+    parser.add_argument("--field-port", type=int, default=0, help="TCP port for the firmware's RS-485 line (none)")
     parser.add_argument("--control", help="host:port of the runner; without it events go to the standard output")
     parser.add_argument("--params", default={}, type=json.loads, help="a JSON object, see rig.parameters")
     return parser.parse_args(words)
@@ -287,6 +292,8 @@ def main() -> int:
     control = Lines.connect(options.control) if options.control else None
     bus = open_bus(options.interface, options.channel, options.bitrate)
     process = Process(rig, bus, pins, vehicle, control)
+    if options.field_port:
+        process.field = FieldLink(options.field_port)
     signal.signal(signal.SIGTERM, lambda *_: setattr(process, "running", False))
     try:
         process.run()
@@ -296,6 +303,8 @@ def main() -> int:
         bus.close()
         pins.close()
         vehicle.close()
+        if process.field is not None:
+            process.field.close()
     return 0
 
 

@@ -59,7 +59,8 @@ class Live:
         self._door = socket.create_server(("127.0.0.1", 0))
         self._door.setblocking(False)
         self._port = {name: free_port() for name in
-                      ("broker", "car", "car_station", "converter", "converter_station", "pins", "plant")}  # fmt: skip
+                      ("broker", "car", "car_station", "converter", "converter_station", "pins", "plant",
+                       "field")}  # fmt: skip
         self._unnamed: list[Lines] = []
         self._lines: dict[str, Lines] = {}
         self._facts: dict[str, Any] = {"boots": 0, "broker": 1, "car_frames": 0, "converter_frames": 0}
@@ -112,7 +113,8 @@ class Live:
         plant = {"soc_permille": self.scenario.car.get("soc_permille", 500), **self.kind.pack(self.scenario.car),
                  **self.scenario.converter, **self.scenario.plant}  # fmt: skip
         processes.python("plant", "converter_process", "--bus", _url(port["converter"]), "--pins-port",
-                         str(port["pins"]), "--plant-port", str(port["plant"]), "--control", control,
+                         str(port["pins"]), "--field-port", str(port["field"]), "--plant-port",
+                         str(port["plant"]), "--control", control,
                          "--params", json.dumps(plant))  # fmt: skip
         car = {name: value for name, value in self.scenario.car.items() if name not in ("kind", "soc_permille")}
         processes.python("car", "car_process", "--bus", _url(port["car"]), "--plant", f"127.0.0.1:{port['plant']}",
@@ -143,7 +145,8 @@ class Live:
 
     def _start_firmware(self) -> None:
         port = self._port
-        where = {"io": port["pins"], "car": port["car_station"], "converter": port["converter_station"], "lockstep": 0,
+        where = {"io": port["pins"], "car": port["car_station"], "converter": port["converter_station"],
+                 "field": port["field"], "lockstep": 0,
                  "retained": "retained.bin", "reset_cause": self._cause}  # fmt: skip
         (self.folder / "bench.json").write_text(json.dumps(where))
         self._facts["boots"] += 1

@@ -133,6 +133,44 @@ class CanDoor:
         self._door.close()
 
 
+class FieldDoor:
+    """The RS-485 line as a stream of bytes."""
+
+    def __init__(self, around: Surroundings):
+        self._around = around
+        self._door = _listen()
+        self.port = self._door.getsockname()[1]
+        self._peer: socket.socket | None = None
+
+    def deliver(self) -> None:
+        """What has arrived at the board."""
+        if self._peer is None:
+            with contextlib.suppress(BlockingIOError):
+                self._peer = _accept(self._door)
+        data = self._around.rig.field.speak(self._around.now_ms)
+        if data and self._peer is not None:
+            self._peer.sendall(data)
+
+    def collect(self) -> None:
+        """What the board has said."""
+        if self._peer is not None:
+            with contextlib.suppress(BlockingIOError):
+                data = self._peer.recv(4096)
+                if data:
+                    self._around.rig.field.heard(data, self._around.now_ms)
+
+    def leave(self) -> None:
+        """The firmware is gone."""
+        if self._peer is not None:
+            self._peer.close()
+        self._peer = None
+
+    def close(self) -> None:
+        """The end."""
+        self.leave()
+        self._door.close()
+
+
 class LockstepWorld:
     """The same surface as StepWorld; `folder` takes the firmware's files and its output. Close it."""
 
@@ -155,6 +193,7 @@ class LockstepWorld:
         self._io_door = _listen()
         self._io: socket.socket | None = None
         self._buses = [CanDoor(self.around.station_car), CanDoor(self.around.station_converter)]
+        self._field = FieldDoor(self.around)
         self._broker = BrokerDoor(self.around.broker)
         self._seq = 0
         self._ticks = 0
@@ -180,6 +219,7 @@ class LockstepWorld:
         around.advance(self._due_ms)
         for bus in self._buses:
             bus.deliver()
+        self._field.deliver()
         self._broker.pump()
         self._seq = self._seq + 1 & 0xFFFF
         assert self._io is not None
@@ -187,6 +227,7 @@ class LockstepWorld:
         _, _, outputs, _, allocated_B, free_B = self._answer()
         for bus in self._buses:
             bus.collect(around.now_ms)
+        self._field.collect()
         around.rig.pins.write(outputs)
         self._ticks += 1
         self._account(allocated_B, free_B)
@@ -225,7 +266,7 @@ class LockstepWorld:
     def _boot(self) -> None:
         self.boots += 1
         where = {"io": self._io_door.getsockname()[1], "car": self._buses[0].port, "converter": self._buses[1].port,
-                 "lockstep": 1, "retained": "retained.bin", "reset_cause": self._cause,
+                 "field": self._field.port, "lockstep": 1, "retained": "retained.bin", "reset_cause": self._cause,
                  "wall_s": self._wall_s}  # fmt: skip
         (self._folder / "bench.json").write_text(json.dumps(where))
         (self._folder / "config.json").write_text(text_of({**self._station, "mqtt_port": self._broker.port}))
@@ -263,6 +304,7 @@ class LockstepWorld:
         self._io = None
         for bus in self._buses:
             bus.leave()
+        self._field.leave()
         if cause != "soft":
             around.rig.pins.reset_outputs()
         self._broker.pump()
@@ -286,6 +328,7 @@ class LockstepWorld:
         self._io_door.close()
         for bus in self._buses:
             bus.close()
+        self._field.close()
         self._broker.close()
 
     # --- scenarios ---

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from hw_tests.bench.converter import INVERTER, Converter, ConverterParams
+from hw_tests.bench.field import Field, FieldParams
 from hw_tests.bench.frame import Frame
 from hw_tests.bench.moments import Moments
 from hw_tests.bench.pack import PackParams
@@ -22,6 +23,7 @@ class RigParams:
     plant: PlantParams = field(default_factory=PlantParams)
     pins: PinsParams = field(default_factory=PinsParams)
     converter: ConverterParams = field(default_factory=ConverterParams)
+    field: FieldParams = field(default_factory=FieldParams)
 
 
 def parameters(table: dict[str, Any]) -> RigParams:
@@ -32,7 +34,7 @@ def parameters(table: dict[str, Any]) -> RigParams:
     if "ocv_V" in given:
         given["ocv_V"] = tuple((float(soc), float(volts)) for soc, volts in given["ocv_V"])
     parts: dict[type, dict[str, Any]] = {}
-    for kind in (PackParams, StageParams, PlantParams, PinsParams, ConverterParams):
+    for kind in (PackParams, StageParams, PlantParams, PinsParams, ConverterParams, FieldParams):
         names = {each.name for each in fields(kind)} - {"pack", "stage"}
         parts[kind] = {name: given.pop(name) for name in list(given) if name in names}
     if given:
@@ -40,7 +42,12 @@ def parameters(table: dict[str, Any]) -> RigParams:
     plant = replace(
         PlantParams(**parts[PlantParams]), pack=PackParams(**parts[PackParams]), stage=StageParams(**parts[StageParams])
     )
-    return RigParams(plant, PinsParams(**parts[PinsParams]), ConverterParams(**parts[ConverterParams]))
+    return RigParams(
+        plant,
+        PinsParams(**parts[PinsParams]),
+        ConverterParams(**parts[ConverterParams]),
+        FieldParams(**parts[FieldParams]),
+    )
 
 
 class Rig:
@@ -52,6 +59,7 @@ class Rig:
         self.plant = Plant(params.plant, now_ms)
         self.pins = Pins(self.plant, params.pins, now_ms)
         self.converter = Converter(self.plant, params.converter, now_ms)
+        self.field = Field(self.plant, params.field)
         self.vehicle = self.plant.vehicle
         self.moments = Moments(self.plant, self.pins)
 
@@ -69,13 +77,15 @@ class Rig:
             plant.step(step_ms)
             self.now_ms += step_ms
             sent += converter.step(self.now_ms)
+            self.field.step()
             self.moments.look(self.now_ms)
         pins.step(self.now_ms)
         return sent
 
     # --- scenarios ---
     def do(self, verb: str, what: str = "", args: dict[str, Any] | None = None, **how: Any) -> None:
-        """One step of a scenario: plug, unplug, press, mark, pins (`what`, `args`), converter (`what`, `args`)."""
+        """One step of a scenario: plug, unplug, press, mark, pins, converter and
+        field (`what`, `args`)."""
         if verb == "plug":
             self.pins.plug()
         elif verb == "unplug":
@@ -90,6 +100,8 @@ class Rig:
             self.converter.misbehave(what, **(args or {}))
         elif verb == "pins":
             self.misbehave(what, **(args or {}))
+        elif verb == "field":
+            self.field.misbehave(what, **(args or {}))
         else:
             raise ValueError(f"the station's surroundings have no verb {verb!r} {what!r}")
 
@@ -143,7 +155,7 @@ class Rig:
         return {
             "now_ms": self.now_ms, **self._energy_facts(), **self._path_facts(), **self._pins_facts(),
             "converter_mode": -1 if self.converter.modules[0].mode == INVERTER else 1,
-            **self.converter.facts(), **self.moments.facts(),
+            **self.converter.facts(), **self.moments.facts(), **self.field.facts(),
         }  # fmt: skip
 
     def _energy_facts(self) -> dict[str, Any]:

@@ -64,6 +64,7 @@ VERBS: dict[str, dict[str, Argument]] = {
     "car": {"what": _text("a misbehaviour of the car"), "args": _table("its arguments")},
     "converter": {"what": _text("a misbehaviour of the converter"), "args": _table("its arguments")},
     "pins": {"what": _text("a misbehaviour of sensors, pins and contactors"), "args": _table("its arguments")},
+    "field": {"what": _text("a misbehaviour of the RS-485 line and what hangs on it"), "args": _table("its arguments")},
     "lose_frame": {
         "bus": _text("'car' or 'converter'"),
         "id": _number("identifier of the frame"),

@@ -69,6 +69,31 @@ class VirtualIo:
         self._pins.write(mask)
 
 
+class VirtualSerial:
+    """The board's UART on the RS-485 line: what the firmware needs of machine.UART."""
+
+    def __init__(self, surroundings: Surroundings):
+        self._around = surroundings
+        self._waiting = b""
+
+    def readinto(self, into: bytearray) -> int | None:
+        """As many bytes as are there and fit."""
+        self._waiting += self._around.rig.field.speak(self._around.now_ms)
+        count = min(len(into), len(self._waiting))
+        into[:count] = self._waiting[:count]
+        self._waiting = self._waiting[count:]
+        return count or None
+
+    def write(self, data: bytes) -> int:
+        """Onto the line."""
+        self._around.rig.field.heard(bytes(data), self._around.now_ms)
+        return len(data)
+
+    def txdone(self) -> bool:
+        """The line has its own time."""
+        return True
+
+
 class VirtualRtc:
     """Retained memory: survives a reset of the firmware."""
 
@@ -175,7 +200,7 @@ class StepWorld:
             node.received.clear()
             node.drop_pending()
         self.fw = fw = main.assemble(board, self.config, self.io, self._car_can, self._converter_can,
-                                     VirtualRtc(self._retained))  # fmt: skip
+                                     VirtualRtc(self._retained), self._field)  # fmt: skip
         if cause:
             fw.faults.set(cause, 0, self.ticks_ms())
         self._services = self._make_services(fw) if self._with_services else None
@@ -185,6 +210,10 @@ class StepWorld:
             around.observer.restarted(around.now_ms)
         if self.on_boot is not None:
             self.on_boot()
+
+    def _field(self, bit_s: int, parity: str) -> tuple[Any, None]:
+        self.serial = VirtualSerial(self.around)
+        return self.serial, None
 
     def _make_services(self, fw: Any) -> Any:
         return firmware.services.build(fw, self.config, lambda: self._epoch_s + self.around.now_ms / 1000,
