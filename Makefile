@@ -15,6 +15,9 @@ PROFILE  ?=
 PORT     ?=
 BOARD    ?=
 FILE     ?=
+ONLY     ?=
+WIRED    ?=
+GIVEN    ?=
 PYTHON   ?= python3
 
 RUN := build/venv/bin/python
@@ -23,13 +26,13 @@ export MPLCONFIGDIR := $(CURDIR)/build/matplotlib
 export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/build/hypothesis
 
 .DEFAULT_GOAL := help
-.PHONY: help run scenarios car converter flash console config logs replay plot test soak perf size mutants lint image boards bootstrap bootstrap-perf clean distclean
+.PHONY: help run scenarios car converter flash console config logs board-tests replay plot test soak perf size mutants lint image boards bootstrap bootstrap-perf clean distclean
 
 help: ## show this list
 	@echo "Sluice: firmware for a bidirectional DC charging station. Targets:"
 	@echo
-	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
-		printf '  make %-10s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
+		printf '  make %-11s %s\n' "$$name" "$$text"; done
 	@echo
 	@echo "Variables: SCENARIO ($(SCENARIO)), VEHICLE (gbt27930, chademo; else the scenario's own), ARGS (handed on), PYTHON ($(PYTHON), 3.11 or newer)."
 
@@ -56,6 +59,10 @@ config: bootstrap ## check a configuration and put it on a board: PORT=... FILE=
 
 logs: bootstrap ## fetch what a board keeps, or show what it says: PORT=...
 	@$(RUN) -m hw_tests.desk logs --port "$(PORT)" $(ARGS)
+
+board-tests: bootstrap ## the numbered tests on a board: PORT=/dev/ttyUSB0 ONLY=03 WIRED="relays can_bus" GIVEN=minutes=60
+	@$(RUN) -m hw_tests.board_tests "$(PORT)" $(if $(ONLY),--only $(ONLY)) $(if $(WIRED),--wired $(WIRED)) \
+		$(if $(GIVEN),--given $(GIVEN)) $(ARGS)
 
 replay: bootstrap ## read a recorded session: LOG=file PROTOCOL=gbt27930|chademo VIEW=messages|session|station CHECK=1
 	@$(RUN) -m hw_tests.bench.replay "$(LOG)" --protocol "$(PROTOCOL)" --view $(VIEW) $(if $(filter-out 0,$(CHECK)),--check) $(ARGS)
@@ -89,7 +96,7 @@ boards: bootstrap ## draw every board's wiring and list its parts: docs/boards/ 
 
 clean: ## remove results and caches, keep what was downloaded
 	@rm -rf build/board build/run build/pycache build/matplotlib build/hypothesis build/mypy build/ruff \
-		build/pytest build/coverage build/test build/perf build/mutants build/size build/board.romfs
+		build/pytest build/coverage build/test build/perf build/mutants build/size build/board.romfs build/board_tests
 
 distclean: ## remove everything that is not the repository's
 	@rm -rf build lib/umqtt

@@ -12,7 +12,7 @@ import image
 
 ROOT = Path(__file__).resolve().parent.parent
 FIRMWARE = ("boot.py", "main.py", "firmware", "lib")
-HOST = (".ci", "hw_tests/bench", "hw_tests/desk")  # the tests are not annotated: running them is their check
+HOST = (".ci", "hw_tests/bench", "hw_tests/desk", "hw_tests/board_tests")  # not the tests: running them is their check
 
 
 def there(names: tuple[str, ...]) -> list[str]:

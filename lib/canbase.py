@@ -108,6 +108,16 @@ def checked_filters(filters, most):
     return out
 
 
+def _adopt(view):
+    # Views of every length on a caller's buffer; a function of its own, as a captured name is a new cell at every call.
+    if len(view) < 8:
+        raise ValueError("recv() needs a memoryview of 8 bytes")
+    if len(_ADOPTED) >= 4:
+        _ADOPTED.pop(0)
+    _ADOPTED.append([view[:n] for n in range(8)] + [view if len(view) == 8 else view[:8]])
+    return _ADOPTED[-1]
+
+
 class Controller:
     MODE_NORMAL, MODE_SLEEP, MODE_LOOPBACK, MODE_SILENT, MODE_SILENT_LOOPBACK = range(5)
     STATE_STOPPED, STATE_ACTIVE, STATE_WARNING, STATE_PASSIVE, STATE_BUS_OFF = range(5)
@@ -250,12 +260,7 @@ class Controller:
             for views in _ADOPTED:
                 if views[length] is view:
                     return views
-        if length < 8:
-            raise ValueError("recv() needs a memoryview of 8 bytes")
-        if len(_ADOPTED) >= 4:
-            _ADOPTED.pop(0)
-        _ADOPTED.append([view[:n] for n in range(8)] + [view if length == 8 else view[:8]])
-        return _ADOPTED[-1]
+        return _adopt(view)
 
     def _waiting(self):
         n = self._next - self._first

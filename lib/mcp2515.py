@@ -47,7 +47,7 @@ class CAN(Chip):
         self._prepare(port or PORTS[id], rx_frames, 14, 6)
         self._prepare_chip()
         self._keys = array("i", [0] * 3)  # of what is pending: the lower ones first
-        self._low = self._high = 0
+        self._low = self._high = self._flags = 0
         self.init(*args, **kwargs)
         self._int.irq(self._again, self._int.IRQ_FALLING)
 
@@ -56,11 +56,13 @@ class CAN(Chip):
         self._check(id, data, flags)
         self._lock()
         try:
-            return self._send(id, data, flags)
+            self._flags = flags
+            return self._send(id, data)
         finally:
             self._unlock()
 
-    def _send(self, id, data, flags):
+    def _send(self, id, data):
+        flags = self._flags
         n = self._place(id << 1 | 1 if flags & EXT else id << 19, flags)
         if n < 0:
             return None
@@ -159,18 +161,23 @@ class CAN(Chip):
             if status & 0xFC or self._busy:
                 self._note(status)
             if status & 3 == 3:
-                self._read(1 if self._alone else 0)
-                self._read(0 if self._alone else 1)
+                self._read_both(1 if self._alone else 0)
             elif status & 3:
                 self._alone = status & 1 == 1
                 self._read(0 if self._alone else 1)
             elif not self._errors():
                 return
+        self._alone = False  # INT is high: both are empty
+
+    def _read_both(self, older):
+        self._read(older)
+        if self._slot() >= 0:
+            self._read(1 - older)
+        else:
+            self._alone = older == 0  # the ring is full: the other one is the older from now on
 
     def _read(self, n):
         at = self._slot()
-        if at < 0:
-            return
         self._exchange(_READ_RX[n], self._slots[at])
         slot = self._slots[at]
         if slot[5] & 0x80:  # not implemented, reads 0: this is no frame

@@ -17,3 +17,8 @@ def heap_unlock():
 
 def kbd_intr(_char):
     """No keyboard interrupt to move."""
+
+
+def schedule(function, argument):
+    """At once, which is between two bytecodes too."""
+    function(argument)

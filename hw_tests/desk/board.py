@@ -21,6 +21,7 @@ from hw_tests.desk.port import opened
 from hw_tests.desk.trouble import Trouble
 
 PIECE_B = 1536  # of a file in one call: 2 KB as base64, which a board with a heap of 60 KB still takes
+ENTER_s = 10.0  # for the prompt to come
 OLDEST = (1, 25)
 ENOENT, ENOSPC = 2, 28
 
@@ -79,8 +80,8 @@ class Board:
         said = io.StringIO()
         try:
             with contextlib.redirect_stdout(said):  # mpremote prints what it got instead
-                self.transport.enter_raw_repl(soft_reset=False)
-                self.transport.enter_raw_repl(soft_reset=True)
+                self.transport.enter_raw_repl(soft_reset=False, timeout_overall=ENTER_s)
+                self.transport.enter_raw_repl(soft_reset=True, timeout_overall=ENTER_s)
         except (TransportError, struct.error):
             raise Trouble(
                 f"{self.transport.device_name} gives no MicroPython prompt: is MicroPython (1.25 or newer) on the "

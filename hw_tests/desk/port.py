@@ -8,7 +8,8 @@ is the mistake: the kernel asserts both on open, pyserial then releases DTR firs
 import contextlib
 import errno
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -21,6 +22,37 @@ from hw_tests.desk.trouble import Trouble
 
 BAUD = 115200  # what MicroPython's serial port on the ESP32 is built for
 READ_TIMEOUT_s = 5.0  # of one read inside mpremote, which has none of its own
+MOST_s = 60.0  # of one answer: no piece of work that the tools send takes a board longer
+_LOOK_s = 0.002
+
+
+class Transport(SerialTransport):
+    """mpremote's transport with deadlines that hold while the board keeps talking. Its own are looked at only in a
+    silence, and on a pseudo-terminal never: a station that tells its state would hold the tool for ever."""
+
+    def read_until(
+        self,
+        min_num_bytes: int,
+        ending: bytes,
+        timeout: float | None = 10,
+        data_consumer: Callable[[bytes], None] | None = None,
+        timeout_overall: float | None = None,
+    ) -> bytes:
+        """As mpremote's: what came up to `ending`, or up to a deadline."""
+        data = b""
+        last = begun = time.monotonic()
+        while not data.endswith(ending):
+            now = time.monotonic()
+            if now - begun > (timeout_overall or MOST_s) or (timeout is not None and now - last > timeout):
+                break
+            if not self.serial.in_waiting:
+                time.sleep(_LOOK_s)
+                continue
+            piece, last = self.serial.read(1), now
+            if data_consumer:
+                data_consumer(piece)
+            data = piece if data_consumer else data + piece
+        return data
 
 
 def candidates() -> list[str]:
@@ -38,7 +70,7 @@ def no_port_given(target: str) -> Trouble:
 
 
 @contextmanager
-def opened(device: str) -> Iterator[SerialTransport]:
+def opened(device: str) -> Iterator[Transport]:
     """mpremote's transport on a port of this machine, closed at the end whatever happens.
 
     Raises:
@@ -53,9 +85,9 @@ def opened(device: str) -> Iterator[SerialTransport]:
         _close(transport)
 
 
-def _open(device: str) -> SerialTransport:
+def _open(device: str) -> Transport:
     try:
-        return SerialTransport(device, baudrate=BAUD, timeout=READ_TIMEOUT_s)
+        return Transport(device, baudrate=BAUD, timeout=READ_TIMEOUT_s)
     except (TransportError, serial.SerialException, OSError, ValueError):
         raise Trouble(why_not(device)) from None
 

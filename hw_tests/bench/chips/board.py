@@ -58,11 +58,19 @@ class Clock:
         self.back()
         self.serve()
 
-    def wait(self, ns, step_ns=20000):
-        """Time passes while the main program waits: an interrupt is served within `step_ns`."""
+    def wait(self, ns):
+        """Time passes while the main program waits: an interrupt is served at once."""
+        self.aside()
         until = self.now + ns
+        self.back()
         while self.now < until:
-            self.pass_ns(min(step_ns, until - self.now))
+            self.aside()
+            to = until
+            for bus in self.buses:
+                bus.run(self.now)
+                to = bus.next_event(to)
+            self.back()
+            self.pass_ns(max(to - self.now, 1))
 
     def hold(self, ns):
         """The interpreter is held: time passes and nobody is served until it is over."""
@@ -188,9 +196,8 @@ class Spi:
         took = self._overhead_ns + len(out) * self._byte_ns
         self.busy_ns += took
         held, self._clock.held = self._clock.held, True  # it is served after the transfer
-        self._clock.pass_ns(self._overhead_ns)
+        self._clock.pass_ns(took)
         for i in range(len(out)):
-            self._clock.pass_ns(self._byte_ns)
             byte = 255 if self._chip is None else self._chip.exchange(out[i])
             if into is not None:
                 into[i] = byte

@@ -65,18 +65,18 @@ class Bus:
         self._free = now  # the intermission is over
         self._senders = []  # of the frame on the wire
         self._frame = None
-        self._began = self._end = 0
+        self.began = self._end = 0
         self._why = 0
         self._counted = now  # until when bus-off nodes have counted recessive bits
         self._held_ns = 0  # DOMINANT: until when it has been counted,
         self._caught = []  # and who was sending when it began
 
     def attach(self, node, on=True):
-        """Put a node on the wire; `on`: it takes part at once, as one that has been there for long."""
+        """Put a node on the wire; `on`: it takes part from the next frame on, as one that has been there for long."""
         node.bus = self
         self.nodes.append(node)
         if on:
-            node.join(self.now - IDLE_bits * self.bit_ns)
+            node.join(self.now - (IDLE_bits * self.bit_ns if self._frame is None else 0))
         return node
 
     def detach(self, node):
@@ -130,6 +130,14 @@ class Bus:
                 self._finish()
             elif not self._begin(until):
                 return
+
+    def next_event(self, until):
+        """When something may happen by itself, `until` at the latest."""
+        if self.fault == DOMINANT:
+            return min(until, self.now + 8 * self.bit_ns)
+        if self._frame is not None:
+            return min(until, self._end)
+        return self._next_event(max(self.now, self._free), until) if self.now >= self._free else min(until, self._free)
 
     def _begin(self, until):
         """Start the next frame; False if none begins until then."""
@@ -197,7 +205,7 @@ class Bus:
     def _take_off(self, at, winners, losers):
         self._senders = [node for node, _ in winners]
         self._frame = f = winners[0][1]
-        self._began = at
+        self.began = at
         for node, wanted in winners:
             node.started(at, wanted)
         for node, wanted in losers:
@@ -235,7 +243,7 @@ class Bus:
 
     def _listens(self, node):
         same = not node.rate or node.rate == self.bitrate
-        return node.on and not node.off and same and node.joined_ns < self._began
+        return node.on and not node.off and same and node.joined_ns < self.began
 
     # --- the end of a frame ---
     def _finish(self):

@@ -83,7 +83,7 @@ class Mcp2515(Instructions):
         self._aborting = 0
         self._written = 0  # TXREQ set by a register write in this transaction
         self._picked = self._sending = -1
-        self._loop = None
+        self._open_loop()
         self._ready = now + OSCILLATOR * 1000000000 // self.crystal_Hz
         self._begin_instruction()
         self.forget_errors()
@@ -91,17 +91,12 @@ class Mcp2515(Instructions):
 
     # --- modes ---
     def _sync(self):
-        """Let happen what has happened until now."""
-        for bus in (self.bus, self._loop):
-            if bus is not None:
-                bus.run(self.clock.now)
-        self._enter()
+        """The clock has run the buses; what is left is a change of mode that was waited for."""
+        if self._asked != self.mode or self._entering:
+            self._enter()
 
     def _changed(self):
-        self._enter()
-        for bus in (self.bus, self._loop):
-            if bus is not None:
-                bus.run(self.clock.now)
+        self._sync()
         self._pin()
 
     def _enter(self):
@@ -109,13 +104,17 @@ class Mcp2515(Instructions):
         if self._entering:
             since = self.clock.now - self.joined_ns
             if self._silence_ns(since) >= IDLE_bits * self.bus.bit_ns:
-                self._entering = False
-                self.mode = self._asked
+                self._take_up()
         if self._asked == self.mode or (self._entering and self._asked != CONFIG):
             return
         if any([self.registers[0x30 + 16 * n] & TXREQ for n in range(3)]) and self.mode != CONFIG:
             return  # not before all that is pending has left
         self._change()
+
+    def _take_up(self):
+        if self._entering:
+            self._entering = False
+            self.mode = self._asked
 
     def _silence_ns(self, since):
         bus = self.bus
@@ -124,7 +123,7 @@ class Mcp2515(Instructions):
     def _change(self):
         if self.on:
             self.leave(self.clock.now)
-        self._loop = None
+        self._open_loop()
         self._entering = False
         if self._asked in (CONFIG, SLEEP):
             self.mode = self._asked
@@ -132,14 +131,20 @@ class Mcp2515(Instructions):
             self._error_flags()
         elif self._asked == LOOPBACK:
             self.mode = LOOPBACK
-            self._loop = Bus(self._rate(), self.clock.now)
-            self._loop.attach(Peer("mirror"))
-            self._loop.attach(_Inner(self))
+            self._loop = loop = Bus(self._rate(), self.clock.now)
+            loop.attach(Peer("mirror"))
+            loop.attach(_Inner(self))
+            self.clock.buses += (loop,)
         elif self.bus is not None:
             self.rate = self.bus.bitrate if self._fits(self.bus.bitrate) else self._rate()
             self.silent = self._asked == LISTEN
             self._entering = True
             self.join(self.clock.now)
+
+    def _open_loop(self):
+        if self._loop is not None:
+            self.clock.buses = tuple([bus for bus in self.clock.buses if bus is not self._loop])
+            self._loop = None
 
     def _rate(self):
         r = self.registers
@@ -156,6 +161,7 @@ class Mcp2515(Instructions):
 
     # --- the bus ---
     def pending(self, now):
+        self._take_up()  # the bus asks only who may send: 11 recessive bits have passed
         if self.mode not in (NORMAL, LOOPBACK):
             return None
         best = -1
@@ -232,8 +238,9 @@ class Mcp2515(Instructions):
 
     # --- receiving ---
     def heard(self, now, f):
-        if self._entering:
+        if self._entering and self.bus.began - self.joined_ns < IDLE_bits * self.bus.bit_ns:
             return
+        self._take_up()
         first, second = self._hit(0, f), self._hit(1, f)
         flags = self.registers[CANINTF]
         if first >= 0 and not flags & RX0IF:
