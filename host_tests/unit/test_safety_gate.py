@@ -81,6 +81,30 @@ def test_a_limit_that_falls_is_followed_at_20_A_s():
     healthy(rig)
 
 
+def falls(rig, current_A):
+    # Until the gate has heard of the car's smaller demand, to the very tick.
+    rig.demand(current_A)
+    for _ in range(8):
+        rig.tick()
+        if rig.gate.limit_dA == current_A * 10:
+            return
+    raise AssertionError("the limit does not follow")
+
+
+def test_who_ramps_up_is_not_refused_in_the_tick_in_which_the_limit_falls():
+    rig = Rig().charging(20)
+    falls(rig, 10)
+    assert rig.send(amps(20.4))  # not known yet to who was just ramping up
+    rig.tick(4)
+    assert not rig.send(amps(20.6)) and rig.send(amps(20.4))
+
+
+def test_who_ramps_nothing_starts_nothing_when_the_limit_falls():
+    rig = Rig().charging(0)
+    falls(rig, 10)
+    assert rig.gate.allowed_dA > 150 and not rig.send(amps(15)) and rig.send(amps(10))
+
+
 def test_below_its_limit_the_current_moves_freely_while_the_limit_falls():
     rig = Rig().charging(20)
     rig.demand(30)
