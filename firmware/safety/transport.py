@@ -1,5 +1,6 @@
 # Listens to the packets of one sender's long messages (SAE J1939-21, facts 1.3) and puts them together. It answers
-# nothing: that is the session's part. A message counts only when every packet came, in order.
+# nothing: that is the session's part. A message counts only when every packet came, in order; the same one twice in a
+# row is one.
 from micropython import const
 
 _CELLS = const(0x15)  # BMV: two bytes a cell, 0.01 V in the lower 12 bits
@@ -39,7 +40,8 @@ class Transport:
             return -1
         number = self._next
         if data[0] != number or (now - self._at) & _MASK > _T1_ms:
-            self.pf = -1
+            if data[0] != number - 1 or number < 2:
+                self.pf = -1
             return -1
         self._at = now
         self._next = number + 1

@@ -41,8 +41,26 @@ def test_packets_without_a_request_are_nothing():
     assert transport.packet(dt(0), 0) == -1
 
 
-def test_a_packet_missing_or_doubled_loses_the_message():
-    for numbers in ((1, 3), (1, 1), (2,), (0,)):
+def test_a_packet_that_comes_twice_is_nothing_and_its_first_reading_counts():
+    # Facts 1.10: liberal in what is heard; the session reads it so, too. A message is not longer for it.
+    transport = Transport()
+    transport.request(rts(6, 20), 0)
+    transport.packet(dt(1, *range(7)), 0)
+    assert transport.packet(dt(1, *range(90, 97)), 0) == -1
+    assert feed(transport, 20, 2) == 6
+    assert list(transport.data)[:20] == list(range(20))
+
+
+def test_a_packet_that_comes_twice_gives_no_more_time():
+    transport = Transport()
+    transport.request(rts(6, 20), 0)
+    transport.packet(dt(1), 0)
+    assert transport.packet(dt(1), 1000) == -1 and transport.pf == 6
+    assert transport.packet(dt(2), 1251) == -1 and transport.pf == -1
+
+
+def test_a_packet_missing_or_out_of_order_loses_the_message():
+    for numbers in ((1, 3), (2,), (0,), (1, 2, 1), (1, 0)):
         transport = Transport()
         transport.request(rts(6, 20), 0)
         for number in numbers:
