@@ -259,3 +259,14 @@ def test_cro_stays_00_until_the_contactors_are_closed():
     rig.until(lambda: rig.sense[st.S_CURRENT_dA] == 100, 30000)
     cro = rig.of(CHARGER_IDS["CRO"])
     assert cro.count(b"\x00") > 60 and cro[-1] == b"\xaa"
+
+
+def test_a_readiness_taken_back_ends_the_precharge():
+    # BRO (facts 1.4): 00 not ready, FF invalid. Contactors are closed on AA only.
+    for said in ("00", "FF"):
+        rig = in_state(s.PRECHARGE)
+        rig.until(lambda: rig.session.want.mode == MATCH)  # noqa: B023
+        rig.session.receive(0x100956F4, 1, octets(said), rig.now)
+        rig.run(20)
+        assert rig.session.want.mode == OFF and rig.facts[st.C_STOP_REASON] == f.F_CAR_INCONSISTENT
+        assert rig.facts[st.C_PHASE] == st.PH_STOPPING

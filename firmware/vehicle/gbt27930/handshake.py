@@ -1,6 +1,6 @@
 # From the plug to closed contactors: facts 1.5 (power) and 1.6 (time-outs). One function a state; `s` is the session.
 from firmware.contract import INSULATE, MATCH, OFF, RUN
-from firmware.faults import F_CAR_ERROR_FRAME, F_CAR_INCOMPATIBLE, F_CAR_VOLTAGE_ABSENT, F_LOCK
+from firmware.faults import F_CAR_ERROR_FRAME, F_CAR_INCOMPATIBLE, F_CAR_INCONSISTENT, F_CAR_VOLTAGE_ABSENT, F_LOCK
 from firmware.station import (
     C_PROTOCOL,
     C_SESSION,
@@ -205,7 +205,10 @@ def configure(s, now, reached):
 
 
 def precharge(s, now, reached):
-    if s.want.mode == MATCH:
+    if s.told.ready != READY:
+        # It takes BRO=AA back: its contactors may be open (facts 1.5), ours are not closed onto that.
+        stops.fault(s, F_CAR_INCONSISTENT, s.told.ready & 0xFF, 0, now)
+    elif s.want.mode == MATCH:
         if reached.fault:
             stops.failed(s, reached.fault, now)
         elif reached.mode == MATCH and reached.done:
