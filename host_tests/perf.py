@@ -16,6 +16,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from host_tests import perf_can
 from host_tests.size import image
 from host_tests.trace import ROOT, TracedWorld, record, replay
 from hw_tests.bench import scenario
@@ -158,6 +159,7 @@ def main() -> None:
     print(f"aim: median at most {AIM_MEDIAN_ms} ms: {'met' if median <= AIM_MEDIAN_ms else 'missed'};"
           f" worst at most {AIM_WORST_ms} ms: {'met' if worst <= AIM_WORST_ms else 'missed'}")  # fmt: skip
     rooms(phases, ticks)
+    perf_can.main()
 
 
 if __name__ == "__main__":
