@@ -8,6 +8,7 @@ from hw_tests.desk import flash as flashing
 from hw_tests.desk import image as images
 from hw_tests.desk.board import Board, at_prompt
 from hw_tests.desk.listen import refuse_if_energised
+from hw_tests.desk.plan import Plan
 from hw_tests.desk.port import opened
 from hw_tests.desk.trouble import Trouble
 
@@ -95,6 +96,17 @@ def test_no_space_is_said_before_anything_is_touched(tmp_path):
         with pytest.raises(Trouble, match=r"no space: the flash needs \d+ KB and the board has \d+ KB free"):
             flash(board, image(2, more={"lib/big.bin": bytes(200 * 1024)}))
         assert files_on(board) == before
+
+
+def test_a_board_that_runs_full_on_the_way_keeps_its_image(tmp_path, monkeypatch):
+    with DeskBoard(tmp_path / "flash", blocks=64) as board:
+        flash(board, image(1))
+        monkeypatch.setattr(Plan, "blocks", lambda plan, block_B, there: 0)
+        with pytest.raises(Trouble, match="the board has no space left: .* it still has its old image"):
+            flash(board, image(2, more={"lib/big.bin": bytes(300 * 1024)}))
+        with opened(board.device) as transport:
+            assert refuse_if_energised(transport) == "idle", "the old image runs again"
+        assert flash(board, image(3)).endswith(f"ready {image(3).hash}\n"), "what was half there made room"
 
 
 @pytest.mark.parametrize(

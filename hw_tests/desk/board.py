@@ -23,7 +23,7 @@ from hw_tests.desk.trouble import Trouble
 PIECE_B = 1536  # of a file in one call: 2 KB as base64, which a board with a heap of 60 KB still takes
 ENTER_s = 10.0  # for the prompt to come
 OLDEST = (1, 25)
-ENOENT, ENOSPC = 2, 28
+ENOSPC = 28
 
 
 class Failed(Exception):
@@ -40,7 +40,7 @@ def _errno(line: str) -> int:
         return 0
     words = line[len("OSError: ") :].strip("([]").replace("]", " ").replace("Errno ", "").split()
     number = words[0].rstrip(",") if words else ""
-    return int(number) if number.isdigit() else {"ENOENT": ENOENT, "ENOSPC": ENOSPC}.get(number, 0)
+    return int(number) if number.isdigit() else {"ENOSPC": ENOSPC}.get(number, 0)
 
 
 @dataclass(frozen=True)
@@ -128,12 +128,9 @@ class Board:
 
     def read(self, name: str) -> bytes | None:
         """A file's bytes, or None if there is none."""
-        try:
-            self.run(f"f=open({'/' + name!r},'rb')")
-        except Failed as error:
-            if error.errno == ENOENT:
-                return None
-            raise
+        if not self.ask(f"_there({'/' + name!r})"):
+            return None
+        self.run(f"f=open({'/' + name!r},'rb')")
         found = bytearray()
         while piece := base64.b64decode(self.ask(f"_b(f.read({PIECE_B})).decode()")):
             found += piece
@@ -150,7 +147,7 @@ class Board:
         self.run(f"_make({'/' + name!r})\nf=open({'/' + name!r},'wb')")
         for at in range(0, len(data), PIECE_B):
             piece = data[at : at + PIECE_B]
-            self.run(f"n=f.write(_a({base64.b64encode(piece).decode()!r}))")
+            self.run(f"n=f.write(_a({base64.b64encode(piece)!r}))")
             done(len(piece))
         self.run("f.close()")
         if self.hash_of(name) != hashlib.sha256(data).hexdigest():

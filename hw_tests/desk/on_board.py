@@ -27,12 +27,8 @@ def _walk(top):
             print(repr((name, os.stat(name)[6])))
 def _make(name):
     for i in range(1, len(name)):
-        if name[i] == '/':
-            try:
-                os.mkdir(name[:i])
-            except OSError as e:
-                if e.errno != 17:
-                    raise
+        if name[i] == '/' and not _there(name[:i]):
+            os.mkdir(name[:i])
 def _replaces(a, b):
     for n in (a, b):
         with open(n, 'w') as f:
