@@ -91,11 +91,17 @@ class Control:
     # Few locals, here and in everything that a tick calls: with more than 11 words of locals and stack MicroPython puts
     # a call's state on the heap, which costs more than the call (host_tests/state_words.py lists who does).
     def tick(self, now):
-        # What can wait goes in turns of four ticks; what protects does not. The cheapest are 1 and 2, the dearest 3, in
-        # which the driver's frames leave.
+        # What can wait goes in turns of four ticks; what protects does not. A step of the field bus belongs in 1 or 2,
+        # the cheapest; in 3 most of the converter's frames leave, in 0 their answers come and the wishes are taken.
         turn = self._turn = (self._turn + 1) & 3
         gate = self.gate
-        self._look(turn, now)
+        # The gate judges every sample; what the rest decides by is renewed before each step of the power path.
+        fresh = self.io.sample()
+        gate.observe_inputs(self.io.inputs, fresh, now)
+        if turn & 1:
+            self.sense.step(self.io.inputs, fresh or self._fresh, now)
+        else:
+            self._fresh = fresh
         if self.car_can.recv(self._received) is not None:
             self._receive_car(now)
         if self.converter_can.recv(self._received) is not None:
@@ -106,7 +112,9 @@ class Control:
                 self.energy.step(now)
                 if self.fieldbus is not None:
                     self.fieldbus.step(now)
-            self._buttons(self._sense, now)
+            sense = self._sense
+            if sense[S_PLUGGED] != self._plugged or sense[S_BUTTON] != self._button:
+                self._plug_and_button(sense, now)
         elif turn:
             self._facts(now)
         else:
@@ -152,16 +160,6 @@ class Control:
         self._send_car(now)
 
     # --- in ---
-    def _look(self, turn, now):
-        # The gate judges every sample; what the rest decides by is renewed before each step of the power path.
-        inputs = self.io.inputs
-        fresh = self.io.sample()
-        self.gate.observe_inputs(inputs, fresh, now)
-        if turn & 1:
-            self.sense.step(inputs, fresh or self._fresh, now)
-        else:
-            self._fresh = fresh
-
     def _receive_car(self, now):
         # One frame is there already.
         received = self._received
@@ -200,10 +198,8 @@ class Control:
                 self._stop_asked = 1
         self._news = True
 
-    def _buttons(self, sense, now):
+    def _plug_and_button(self, sense, now):
         plugged = sense[S_PLUGGED]
-        if plugged == self._plugged and sense[S_BUTTON] == self._button:
-            return
         if self._plugged and not plugged:
             self._stop_asked = 0
             self.faults.replugged(now)

@@ -165,10 +165,14 @@ def record(scenario: Scenario, path: Path, world: type["TracedWorld"] | None = N
 
 @dataclass
 class Replay:
-    """Per tick its phase and the bytes it allocated; the least free heap between ticks."""
+    """Per tick its phase and the bytes it allocated; the least free heap between ticks.
+
+    `calls`: of recv without a frame, recv with one, and send, on both buses together; counted in mode "count" only.
+    """
 
     phases: list[int]
     allocated_B: list[int]
+    calls: list[tuple[int, ...]]
     free_min_B: int
     differing: list[int]  # ticks whose outputs were not those of the recording
 
@@ -192,4 +196,7 @@ def replay(path: Path, mode: str = "lock", ticks: int = 0, interpreter: tuple[st
     rows = done.stdout.split("\n")
     told = json.loads(next(row for row in reversed(rows) if row.startswith("{")))
     ticks_ = [tuple(map(int, row.split())) for row in rows if row and row[0].isdigit()]
-    return Replay([row[0] for row in ticks_], [row[1] for row in ticks_], told["free_min_B"], told["differing"])
+    calls = [tuple(map(sum, zip(row[2:5], row[5:8], strict=True))) for row in ticks_]
+    return Replay(
+        [row[0] for row in ticks_], [row[1] for row in ticks_], calls, told["free_min_B"], told["differing"]
+    )

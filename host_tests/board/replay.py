@@ -4,8 +4,8 @@
 # The trace, a tick: head "<IBBBBBBBHII11H" (now, fresh, wishes, frames from car and converter, frames that either bus
 # took, phase, outputs, check sums of the frames sent on either bus, raw inputs), then 6 bytes a changed wish slot
 # "<BBi", 14 bytes a frame "<IBB8s", and what came on the RS-485 line: a length of one byte, and the bytes.
-# Prints "phase bytes" a tick and one JSON line. MODE is "lock" (see measured) or "count": os.getenv and os.unsetenv
-# then enclose every tick, where host_tests/perf.py has callgrind set its count to zero and write it down.
+# Prints "phase bytes calls..." a tick and one JSON line. MODE is "lock" (see measured) or "count": os.getenv and
+# os.unsetenv then enclose every tick, where host_tests/perf.py has callgrind set its count to zero and write it down.
 import gc
 import os
 import sys
@@ -24,7 +24,7 @@ from firmware import config as configs
 
 HEAD = "<IBBBBBBBHII11H"
 HEAD_B = struct.calcsize(HEAD)
-EMPTY = 8  # pairs of marks with nothing between them, before the first tick
+SAMPLES = 8  # of each kind of marks that come before those of the first tick
 
 
 class Board:
@@ -92,8 +92,26 @@ class Can:
 
 
 class QuickCan(Can):
-    # For counting: what leaves is not kept, so that the driver's place costs next to nothing.
+    # For counting: what leaves is not kept; how often each call was made is, so that its cost can be taken off.
+    def __init__(self):
+        super().__init__()
+        self.calls = [0, 0, 0]  # recv without a frame, recv with one, send
+
+    def recv(self, into):
+        at = self.next
+        if at == self.count:
+            self.calls[0] += 1
+            return None
+        self.calls[1] += 1
+        self.next = at + 1
+        into[0] = self.ids[at]
+        into[1] = self.views[at][self.lengths[at]]
+        into[2] = self.flags[at]
+        into[3] = 0
+        return into
+
     def send(self, can_id, data, flags=0):
+        self.calls[2] += 1
         if self.sent == self.room:
             return None
         self.sent += 1
@@ -122,6 +140,25 @@ class Field:
         return True
 
 
+def calibrate(can):
+    # What the marks cost, and with them each of those calls.
+    into, data = [0, None, 0, 0], bytes(8)
+    for _ in range(SAMPLES):
+        os.getenv("tick")
+        os.unsetenv("tick")
+    for count in (0, 1):
+        for _ in range(SAMPLES):
+            can.count, can.next = count, 0
+            os.getenv("tick")
+            can.recv(into)
+            os.unsetenv("tick")
+    for _ in range(SAMPLES):
+        can.sent, can.room = 0, 1
+        os.getenv("tick")
+        can.send(0x1812F456, data, 2)
+        os.unsetenv("tick")
+
+
 class Rtc:
     def __init__(self):
         self.image = bytearray(256)
@@ -132,6 +169,8 @@ class Rtc:
 
 def read(file, can, count, room):
     can.count, can.next, can.sent, can.room = count, 0, 0, room
+    if mode == "count":
+        can.calls[0] = can.calls[1] = can.calls[2] = 0
     for i in range(count):
         can_id, can.flags[i], can.lengths[i], data = struct.unpack("<IBB8s", file.read(14))
         can.ids[i] = can_id
@@ -182,7 +221,7 @@ def play(fw, field, file):
         if number % 16 == 0:  # what reading allocates is collected outside the tick
             gc.collect()
             free_min = min(free_min, gc.mem_free())
-        print(values[7], measured(tick, values[0]))
+        print(values[7], measured(tick, values[0]), *(car.calls + converter.calls if mode == "count" else ()))
         if mode == "lock" and (io.outputs, car.check_sum(), converter.check_sum()) != values[8:11]:
             if len(differing) < 10:
                 differing.append(number)
@@ -196,9 +235,8 @@ def run():
     can = Can if mode == "lock" else QuickCan
     field = Field()
     fw = main.assemble(main.the_board(), config, Board(), can(), can(), Rtc(), lambda bit_s, parity: (field, None))
-    for _ in range(EMPTY if mode == "count" else 0):
-        os.getenv("tick")  # what the marks themselves cost
-        os.unsetenv("tick")
+    if mode == "count":
+        calibrate(can())
     with open(trace, "rb") as file:
         differing, free_min = play(fw, field, file)
     print(json.dumps({"free_min_B": free_min, "differing": differing}))
