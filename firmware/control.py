@@ -91,8 +91,8 @@ class Control:
     # Few locals, here and in everything that a tick calls: with more than 11 words of locals and stack MicroPython puts
     # a call's state on the heap, which costs more than the call (host_tests/state_words.py lists who does).
     def tick(self, now):
-        # What can wait goes in turns of four ticks; what protects does not. A step of the field bus belongs in 1 or 2,
-        # the cheapest; in 3 most of the converter's frames leave, in 0 their answers come and the wishes are taken.
+        # What can wait goes in turns of four ticks; what protects does not. The field bus has its step in 1, one of
+        # the two cheapest; in 3 most of the converter's frames leave, in 0 their answers come and the wishes are taken.
         turn = self._turn = (self._turn + 1) & 3
         gate = self.gate
         # The gate judges every sample; what the rest decides by is renewed before each step of the power path.
