@@ -82,12 +82,10 @@ class CAN(Chip):
 
     def _place(self, key, flags):
         # The FIFO from which this frame leaves in its turn, or -1.
-        self._between(key, flags)
-        n = self._free()
+        n = self._free(key, flags)
         if n < 0:
             self._note()
-            self._between(key, flags)
-            n = self._free()
+            n = self._free(key, flags)
             if n < 0:
                 n = self._moved()
         if n >= 0:
@@ -95,6 +93,28 @@ class CAN(Chip):
         elif self._busy == 0x7F:
             self._look()  # nothing leaves: is it still in its mode?
         return n
+
+    def _free(self, key, flags):
+        # A FIFO that does as it stands, with room for those to come: from the top, or next to what must come after.
+        busy = self._busy
+        if not busy:
+            return self._settled()
+        self._between(key, flags)
+        for n in range(_SENDERS):
+            if self._low < 0:
+                n = _SENDERS - 1 - n
+            if not busy >> n & 1 and self._low < self._rank[n] < self._high:
+                return n
+        return -1
+
+    def _settled(self):
+        # Nothing waits: those that were moved go back. The top one.
+        if self._shifted:
+            self._shifted = False
+            for n in range(_SENDERS):
+                if self._rank[n] != 12 + n:
+                    self._move(n, 12 + n)
+        return _SENDERS - 1
 
     def _between(self, key, flags):
         # Above which priority of those that wait, and below which, this one belongs.
@@ -110,20 +130,6 @@ class CAN(Chip):
             busy >>= 1
             n += 1
 
-    def _free(self):
-        # A FIFO that does as it stands: the one that leaves most room for those to come.
-        low, high = self._low, self._high
-        aim = low if low >= 0 else min(high, 12 + _SENDERS)
-        best = -1
-        near = 99
-        n = _SENDERS
-        while n:
-            n -= 1
-            if not self._busy >> n & 1 and low < self._rank[n] < high and abs(self._rank[n] - aim) < near:
-                near = abs(self._rank[n] - aim)
-                best = n
-        return best
-
     def _moved(self):
         # A free FIFO that gets another priority.
         rank = (self._low + self._high) // 2
@@ -131,6 +137,7 @@ class CAN(Chip):
             for n in range(_SENDERS):
                 if not self._busy >> n & 1:
                     self._move(n, rank)
+                    self._shifted = True
                     return n
         return -1
 

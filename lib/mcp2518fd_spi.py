@@ -35,17 +35,20 @@ _CRC1, _CRC2 = _tables()
 
 def fits(count):
     # Is the CRC right that follows the `count` bytes (an even number) of the last checked read?
+    one = _CRC1
     two = _CRC2
-    crc = 0xFFFF ^ (OUT[0] << 8 | OUT[1])
-    crc = two[crc >> 8] ^ _CRC1[crc & 255]
-    crc = _CRC1[crc >> 8 ^ OUT[2]] ^ (crc << 8 & 0xFF00)
+    data = OUT
+    crc = 0xFFFF ^ (data[0] << 8 | data[1])
+    crc = two[crc >> 8] ^ one[crc & 255]
+    crc = one[crc >> 8 ^ data[2]] ^ (crc << 8 & 0xFF00)
+    data = IN
     count += 3
     at = 3
     while at < count:
-        crc ^= IN[at] << 8 | IN[at + 1]
-        crc = two[crc >> 8] ^ _CRC1[crc & 255]
+        crc ^= data[at] << 8 | data[at + 1]
+        crc = two[crc >> 8] ^ one[crc & 255]
         at += 2
-    return crc == IN[at] << 8 | IN[at + 1]
+    return crc == data[at] << 8 | data[at + 1]
 
 
 def pack(into, at, can_id, ext):
