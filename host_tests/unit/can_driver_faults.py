@@ -158,7 +158,7 @@ def check_a_held_interpreter_loses_frames_and_it_is_counted(make):
     desk = make(bitrate=500000)
     frames = [frame(0x10000 + k, bytes(8), ext=1) for k in range(desk.holds + 12)]
     desk.from_peer(*frames)
-    desk.clock.hold(8 * MS)
+    desk.clock.hold((desk.holds + 20) * 300 * US)  # a frame takes 270
     desk.clock.wait(5 * MS)
     got = desk.received()
     assert got[: desk.holds] == frames[: desk.holds] and len(got) < len(frames)
