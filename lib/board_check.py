@@ -161,13 +161,27 @@ def _chips(board):
             found.append("CAN %s: %r is no chip: write one of %s" % (name, row[0], ", ".join(_CHIPS)))
         elif row[0] != "native" and row[1] not in board.SPI:
             found.append("CAN %s: there is no SPI %r in SPI" % (name, row[1]))
-        elif row[0] == "mcp2515" and row[3] is None:
-            found.append("CAN %s: an MCP2515 holds two frames: wire its INT" % name)
+        elif row[0] != "native":
+            found += _external("CAN " + name, row, board.SPI[row[1]][4])
     for name, row in (("ADC", board.ADC), ("EXPANDER", board.EXPANDER)):
         if row and row[0] not in board.SPI:
             found.append("%s: there is no SPI %r in SPI" % (name, row[0]))
+        elif row and not 8000000 <= board.SPI[row[0]][4] <= (16000000 if name == "ADC" else 10000000):
+            found.append("%s: SPI %s must run at 8 MHz, at most 10 with an expander, 16 without" % (name, row[0]))
     if board.ADC and board.EXPANDER and board.ADC[0] != board.EXPANDER[0]:
         found.append("EXPANDER must be on the SPI of the ADC")
+    return found
+
+
+def _external(name, row, rate_Hz):
+    found = []
+    if row[3] is None:
+        found.append("%s: wire INT: it says that frames wait" % name)
+    # MCP2515: DS20001801. MCP2518FD: errata, 0.85 of half the system clock; a 4 MHz crystal is multiplied by 10.
+    clock_Hz = row[4] * 10 if row[4] == 4000000 else row[4]
+    most_Hz = 10000000 if row[0] == "mcp2515" else clock_Hz * 17 // 40
+    if rate_Hz > most_Hz:
+        found.append("%s: SPI %s runs at %d Hz, and the chip stands %d" % (name, row[1], rate_Hz, most_Hz))
     return found
 
 

@@ -12,7 +12,7 @@ EXPANDER = ("main", 33)  # MCP23S17: SPI, CS; GPA7 tied to 3.3 V and GPA6 to gro
 # Chip, SPI, CS, INT, crystal in Hz. Click and bare boards have 40 MHz, some modules 20: look.
 CAN_CAR = ("mcp2518fd", "main", 16, 34, 40000000)
 CAN_CONVERTER = ("mcp2518fd", "main", 17, 36, 40000000)
-CAN_RX_FRAMES = 16  # that a controller holds while nobody reads
+CAN_RX_FRAMES = 32  # that a controller holds while nobody reads
 FIELD = (2, 21, 39, None)  # RS-485: UART, TX, RX, DE. None: the transceiver finds its direction by itself
 # 36 and 39 see a glitch of 80 ns when an RTC part is switched on (ESP32 errata 3.11): harmless to INT and to RX.
 # In the order of the bits of firmware/signals.py: what, GPIO, level that energises. Each driver has its own resistor

@@ -157,9 +157,28 @@ def test_chips_and_buses():
     refused(Board(CAN_CAR=("mcp2510", "main", 16, 34, 8000000)), "CAN car", "mcp2510", "no chip")
     refused(Board(CAN_CAR=("mcp2515", "other", 16, 34, 8000000)), "CAN car", "no SPI 'other'")
     refused(Board(CAN_CAR=("mcp2515", "main", 16, None, 8000000)), "CAN car", "INT")
-    assert problems(Board("esp32_2x_mcp2518fd", CAN_CAR=("mcp2518fd", "main", 16, None, 40000000)), "gbt27930") == []
+    refused(Board("esp32_2x_mcp2518fd", CAN_CAR=("mcp2518fd", "main", 16, None, 40000000)), "CAN car", "INT")
     assert "no SPI 'x'" in problems(Board(ADC=("x", 4)), "gbt27930")[0]
     refused(Board(CHIP="esp8266"), "esp8266", "esp32, esp32s3")
+
+
+def test_an_spi_that_is_too_fast_or_too_slow():
+    def rate(name, rate_Hz, crystal_Hz=8000000):
+        chip = name[9:]
+        bus = {"main": (1, 14, 13, 35, rate_Hz)}
+        inputs = tuple([(row[0], "pin", None, 1) if row[1] == "expander" else row for row in Board().INPUTS])
+        return Board(name, SPI=bus, CAN_CAR=(chip, "main", 16, 34, crystal_Hz), EXPANDER=None, INPUTS=inputs)
+
+    def told(board):
+        return [each for each in problems(board, "gbt27930") if "SPI" in each]
+
+    assert told(rate("esp32_2x_mcp2515", 10000000)) == []
+    assert len(told(rate("esp32_2x_mcp2515", 10000001))) == 2  # both controllers
+    assert told(rate("esp32_2x_mcp2518fd", 16000000, 40000000)) == []
+    assert told(rate("esp32_2x_mcp2518fd", 16000000, 4000000)) == []
+    assert "stands 8500000" in told(rate("esp32_2x_mcp2518fd", 9000000, 20000000))[0]
+    assert "ADC" in told(rate("esp32_2x_mcp2518fd", 7999999, 40000000))[0]
+    refused(Board("esp32_2x_mcp2518fd", SPI={"main": (1, 14, 13, 35, 11000000)}), "EXPANDER", "at most 10")
 
 
 def test_times():
