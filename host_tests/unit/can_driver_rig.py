@@ -7,6 +7,8 @@ test of its own. `holds` of the Desk says how many frames the chip itself can ho
 
 import sys
 
+import canbase
+
 from hw_tests.bench.chips.board import Clock, Spi
 from hw_tests.bench.chips.bus import Bus
 from hw_tests.bench.chips.node import Peer
@@ -23,6 +25,7 @@ class Desk:
     holds = 2
 
     def __init__(self, bitrate=250000, overhead_ns=30 * US, filters=None, **how):
+        canbase._ALL.clear()  # the controllers of the test before: they would all be kept
         self.bitrate = bitrate
         self.bus = Bus(bitrate)
         self.clock = Clock(self.bus)
