@@ -1,9 +1,9 @@
 """What an MCP2515 loses while the interpreter is held: `build/venv/bin/python -m host_tests.can_loss` prints the table.
 
-The bus is full of extended frames of 8 bytes back to back, the worst there is. The chip's model and the real driver take
-them; once the interpreter is held, at eight moments of a frame. Lost is what the chip had no buffer for. Each SPI call
-costs 50 us besides its bytes; the driver's own instructions take no time here. The numbers stand in docs/can.md, and
-test_can_loss.py holds them against this measurement.
+The bus is full of extended frames of 8 bytes back to back, the worst there is. The chip's model and the real driver
+take them; once the interpreter is held, at eight moments of a frame. Lost is what the chip had no buffer for. Each SPI
+call costs 50 us besides its bytes; the driver's own instructions take no time here. The numbers stand in docs/can.md,
+and test_can_loss.py holds them against this measurement.
 """
 
 import sys

@@ -1,7 +1,7 @@
 """`make perf`, the CAN drivers: SPI transactions and bytes a frame, CPU a frame, frames a second that can be kept up.
 
-The driver runs on 32-bit MicroPython over a stub of the SPI that answers from a list (host_tests/board/can_bench.py), so
-that callgrind counts the driver alone: the instructions of a frame are the difference of two loop lengths, with what
+The driver runs on 32-bit MicroPython over a stub of the SPI that answers from a list (host_tests/board/can_bench.py),
+so that callgrind counts the driver alone: the instructions of a frame are the difference of two loop lengths, with what
 the stub itself takes subtracted. Transactions and bytes are counted by the stub. Time of a frame on an ESP32 =
 instructions x 11 ns + bytes at 10 MHz + 50 us for every SPI call (the low end of 50 to 110 us that are published for
 ESP-IDF; a guess until a board has measured it).
