@@ -2,6 +2,7 @@
 # were. Which board this is stands in board.txt, its outputs in firmware/boards/. Where either cannot be read, every pin
 # that could drive something becomes an input, as after power-on, and the resistors at the drivers hold them off.
 # Nothing here may fail: what raises is told, and main.py says what to do. The bench has no pins of its own.
+import gc
 import sys
 
 # Neither flash, PSRAM, USB nor the serial port, by chip. On an ESP32 16 and 17 may be PSRAM's: no board drives by them.
@@ -61,4 +62,8 @@ def switch():
 
 if sys.platform == "esp32":
     safe()
+if hasattr(gc, "threshold"):
+    # While the station is loaded, collect often: garbage that lies between code until the heap is full leaves it in
+    # pieces. main.py takes it back.
+    gc.threshold(4096)
 switch()

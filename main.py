@@ -162,6 +162,7 @@ def run():
     read_s, ticks_ms = clocks(hardware)
     serving = services.build(fw, config, read_s, ticks_ms, socket, print)
     gc.collect()
+    gc.threshold(-1)  # set by boot.py for the time of loading
     print("config", config.hash)
     print("ready", first_word(IMAGE_FILE, "none"))
     if hardware.lockstep:

@@ -1,6 +1,7 @@
 """A whole life of the firmware on a real board's data and a chip that keeps its outputs: it ticks, it fails, it is
 interrupted, and what the watchdog gets to eat. CPython and MicroPython."""
 
+import gc
 import os
 import sys
 
@@ -23,7 +24,9 @@ class _Stuck(Exception):
     pass
 
 
-if not hasattr(sys, "print_exception"):  # CPython has it elsewhere
+if not hasattr(gc, "threshold"):  # CPython has it elsewhere, as the next
+    gc.threshold = lambda size_B: None  # type: ignore[attr-defined]
+if not hasattr(sys, "print_exception"):
     sys.print_exception = lambda error: None  # type: ignore[attr-defined]
 
 
