@@ -17,7 +17,7 @@ CALLGRIND = ROOT / "build" / "bin" / "callgrind"
 NS_AN_INSTRUCTION = 11
 BYTE_ns = 800
 CALL_ns = 50_000
-DRIVERS = ("mcp2515",)
+DRIVERS = ("mcp2515", "mcp2518fd")
 SHORT, LONG = 100, 300
 
 

@@ -1,12 +1,19 @@
-# CAN over a stream that speaks slcan, with the whole surface of machine.CAN (MicroPython 1.28): a program written for
-# that runs here by `from slcan import CAN` and `CAN(stream, 500_000)`. slcan_core.py has the frames and what is to be
-# known of the stream; this file has what a station needs in no session, so that the bench need not load it.
+# CAN over a stream that speaks slcan, with the whole surface of machine.CAN (MicroPython 1.28):
+#
+#   from slcan import CAN, PORTS
+#   PORTS[1] = stream
+#   can = CAN(1, 500_000)         # from here on as with `from machine import CAN`; or CAN(stream, 500_000)
+#
+# slcan_core.py has the frames and what is to be known of the stream; this file has what a station needs in no session,
+# so that the bench need not load it.
 #
 # What slcan cannot do: an adapter's S command names a bit rate alone, so it chooses the sample point (sample_point and
 # sjw are checked and left to it, tseg1 and tseg2 are refused). It tells no error counters: None. The queue is one line,
 # not to be taken back once a part of it has left. There is no interrupt: poll(), recv() and send() call the handler;
 # call poll() where a program would only wait.
 from slcan_core import CAN as _Core
+
+PORTS = {}  # type: dict
 
 
 class _IRQ:
@@ -52,9 +59,11 @@ class CAN(_Core):
     TX_QUEUE_LEN = 1
     FILTERS_MAX = 32
 
-    def __init__(self, stream, *args, **kwargs):
+    def __init__(self, id, *args, **kwargs):
+        if isinstance(id, int) and id not in PORTS:
+            raise ValueError("CAN(%s): give a stream or set slcan.PORTS[%s]" % (id, id))
         self._irq = _IRQ(self)
-        self._stream = stream
+        self._stream = PORTS[id] if isinstance(id, int) else id
         self._entered = [0, 0, 0]  # times that warning, passive and bus-off were entered
         self._filters = ()
         self.init(*args, **kwargs)

@@ -81,7 +81,7 @@ class Mcp2518fd(Spi, Registers, Node):
         self.kind = kind
         self.crystal_Hz = crystal_Hz
         self.int_pin = IntPin(self)
-        self.underflows = self.resets = 0
+        self.underflows = self.overflows = self.resets = 0
         self.crystal_stopped = False
         Spi.__init__(self)
         self.power_on(0)
@@ -250,6 +250,7 @@ class Mcp2518fd(Spi, Registers, Node):
             return
         if fifo.count == fifo.depth:
             fifo.flags |= RXOVIF
+            self.overflows += 1
             return
         stamp = now * (self.sysclk_Hz // 1000000) // 1000 & 0xFFFFFFFF if fifo.con & RXTSEN else None
         write_object(self.ram, fifo.address(fifo.head) - RAM, f, hit, stamp)
