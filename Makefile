@@ -88,7 +88,7 @@ mutants: bootstrap ## break the safety code on purpose, line by line; every surv
 lint: bootstrap ## ruff, and types: the firmware against MicroPython's stubs, the rest against CPython
 	@$(RUN) .ci/lint.py
 
-image: bootstrap ## compile what goes onto the board into build/board/ and build/board.romfs
+image: bootstrap ## compile what goes onto the board into build/board/ and build/board.romfs build/board_rom build/board_rom.json
 	@$(RUN) .ci/image.py
 
 boards: bootstrap ## draw every board's wiring and list its parts: docs/boards/ from firmware/boards/
@@ -96,7 +96,7 @@ boards: bootstrap ## draw every board's wiring and list its parts: docs/boards/ 
 
 clean: ## remove results and caches, keep what was downloaded
 	@rm -rf build/board build/run build/pycache build/matplotlib build/hypothesis build/mypy build/ruff \
-		build/pytest build/coverage build/test build/perf build/mutants build/size build/board.romfs build/board_tests
+		build/pytest build/coverage build/test build/perf build/mutants build/size build/board.romfs build/board_rom build/board_tests
 
 distclean: ## remove everything that is not the repository's
 	@rm -rf build lib/umqtt

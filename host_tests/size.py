@@ -16,6 +16,8 @@ from hw_tests.bench.interpreter import BOARD, FILES, FROM_ROM, MICROPYTHON, ROM,
 from hw_tests.bench.stepped import run_lockstep
 
 AIM_FREE_B = 64 * 1024
+# What `main` imports only where it is configured.
+NOT_BY_DEFAULT = ("chademo_rules", "chademo.session", "chademo.settings", "fieldbus")
 
 # Imports one module after the other and prints what each left on the heap after a collection.
 PROBE = """
@@ -68,9 +70,9 @@ def modules():
         elif isinstance(node, ast.ImportFrom):
             inner = [f"{node.module}.{alias.name}" for alias in node.names]
             names += [(node.lineno, name) for name in inner if _is_module(name)] or [(node.lineno, node.module)]
-    # One vehicle room is loaded, the default's, and one board: the bench.
+    # One board is loaded: the bench.
     names = [(line, "firmware.boards.bench" if name == "firmware.boards" else name) for line, name in names]
-    return [name for _, name in sorted(names) if name.startswith("firmware") and "chademo" not in name]
+    return [name for _, name in sorted(names) if name.startswith("firmware") and not name.endswith(NOT_BY_DEFAULT)]
 
 
 def _is_module(name):
@@ -100,12 +102,12 @@ def loaded(kind):
     return told(kind, LOADED % modules())[-1].split()
 
 
-def free_in_session(kind, folder=ROOT / "build" / "size"):
-    """Least free bytes of the heap after a collection in `evening`, with the session played to its end."""
-    made = run_lockstep(scenario.load("evening"), folder, image=kind)
+def free_in_session(kind, folder=ROOT / "build" / "size", name="evening", variant="", vehicle=""):
+    """Least free bytes of the heap after a collection in a scenario that is played to its end."""
+    made = run_lockstep(scenario.load(name, variant, vehicle), folder, image=kind)
     failed = [check["name"] for check in made["checks"] if not check["pass"]]
     if failed:
-        sys.exit(f"size: `evening` fails from {kind}: {', '.join(failed)}")
+        sys.exit(f"size: {made['scenario']} fails from {kind}: {', '.join(failed)}")
     return made["heap"]["free_min_bytes"]
 
 

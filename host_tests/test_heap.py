@@ -3,12 +3,12 @@
 import pytest
 
 from host_tests import size
-from hw_tests.bench import interpreter
+from hw_tests.bench import interpreter, scenario
 
 pytestmark = pytest.mark.skipif(not interpreter.MICROPYTHON.exists(), reason="no MicroPython: `make bootstrap`")
 
 # From a ROM file system the aim is 64 KB of the 160 KB; the house's bar is 40 KB. From files the code itself lies on
-# the heap: a board with a stock build runs, with little to spare, and this keeps it running.
+# the heap: it runs, with little to spare, and this keeps it running.
 FREE_AT_LEAST_B = {interpreter.FROM_ROM: 64 * 1024, interpreter.FILES: 12 * 1024}
 
 # Most heap that importing a room may add, run from ROM: what it was, and some 15 %. The table of names grows in pieces
@@ -21,7 +21,6 @@ SHARES_B = {
     "firmware.control": 1300,
     "firmware.converter.infypower": 6000,
     "firmware.energy": 600,
-    "firmware.fieldbus": 2200,
     "firmware.limits": 1000,
     "firmware.safety.infypower_rules": 1300,
     "firmware.safety.gate": 5000,
@@ -42,6 +41,17 @@ def test_the_heap_in_session(kind, tmp_path):
         pytest.skip("this MicroPython has no ROM file system")
     size.image()
     assert size.free_in_session(kind, tmp_path) >= FREE_AT_LEAST_B[kind]
+
+
+@pytest.mark.parametrize(("name", "vehicle"), [("evening", "chademo"), ("meter", "gbt27930")])
+def test_the_heap_with_other_rooms(name, vehicle, tmp_path):
+    """The other vehicle; and what hangs on the field bus."""
+    if interpreter.kind() != interpreter.FROM_ROM:
+        pytest.skip("this MicroPython has no ROM file system")
+    size.image()
+    variant = scenario.variants(name)[0]
+    free_B = size.free_in_session(interpreter.FROM_ROM, tmp_path, name, variant, vehicle)
+    assert free_B >= FREE_AT_LEAST_B[interpreter.FROM_ROM]
 
 
 def test_each_rooms_share():
