@@ -31,7 +31,7 @@ class Arbiter:
                     power[P_SERIAL] = power[P_WANTED_W] = 0
                     return
                 if wanted_W < 0:
-                    wanted_W = 0  # export needs an order: the station's own plan may only charge (DESIGN rule 4)
+                    wanted_W = 0  # export needs an order: the station's own plan may only charge (house rule 4)
         power[P_SOURCE] = source
         power[P_SERIAL] = taken[source][W_SERIAL]
         power[P_WANTED_W] = max(-_MOST_W, min(wanted_W, _MOST_W))

@@ -14,7 +14,7 @@ from firmware.planner import Planner
 from firmware.station import Reader
 from firmware.units import age_ms
 
-_PAUSE_ms = const(20)  # over 10: a shorter sleep spins and holds the interpreter (MicroPython hazard 22)
+_PAUSE_ms = const(20)  # over 10: a shorter sleep spins and holds the interpreter (docs/stalls.md)
 _WAIT_FIRST_ms = const(1000)
 _WAIT_MAX_ms = const(60000)
 _GOOD_ms = const(60000)  # after so long without failing it counts as well again

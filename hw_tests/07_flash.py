@@ -27,7 +27,7 @@ def first():
     spent_ms.sort()
     onboard.at_most("a write of 4 KB, median", spent_ms[_WRITES // 2], _WRITE_ms // 2, "ms")
     onboard.at_most("a write of 4 KB, worst", spent_ms[-1], _WRITE_ms, "ms")
-    # While it lasts no tick runs: half the watchdog's time is the budget (DESIGN rule 11), with contactors open.
+    # While it lasts no tick runs: half the watchdog's time is the budget (house rule 11), with contactors open.
     limit_ms = board.WATCHDOG_ms // 2
     onboard.at_most("the longest hold of the interpreter", watcher.longest_ms, limit_ms, "ms")
     onboard.result("the watcher saw time pass", watcher.rounds > _WRITES, watcher.rounds, _WRITES)

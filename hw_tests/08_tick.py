@@ -23,7 +23,7 @@ def first():
     if not where:
         onboard.skip("with TLS busy", "say TLS=address:port of a TLS server that this board can reach")
         return
-    # A handshake holds the interpreter: it happens in quiet only (DESIGN rule 11), and the watchdog must outlast it.
+    # A handshake holds the interpreter: it happens in quiet only (house rule 11), and the watchdog must outlast it.
     busy = Handshakes(where)
     _part("with TLS busy", io, busy, seconds, board.WATCHDOG_ms // 2, False)
     onboard.at_least("TLS handshakes meanwhile", busy.done, 1, "", busy.error)

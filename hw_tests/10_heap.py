@@ -5,7 +5,7 @@ import time
 
 import onboard
 
-_FREE_B = 40960  # DESIGN: at least 40 KB of the 160 KB
+_FREE_B = 40960  # docs/image.md: at least 40 KB of the 160 KB
 _SHRINK_B = 2048  # between the first and the last quarter
 _EVERY = 100  # looks
 

@@ -3,7 +3,7 @@
 # before the modules were counted, seen off and asked what they can do.
 #
 # The way to ON: OFF reported and less than 1 A sensed, mode, its echo, mode reported, cut-off, volts, amperes, ON. Any
-# OFF makes the mode unknown again (DESIGN rule 1).
+# OFF makes the mode unknown again (house rule 1).
 from array import array
 
 from micropython import const

@@ -1,5 +1,5 @@
 # The gate: the only way out. It hears everything that comes in, with its own ears (sensed, *_rules), decodes the very
-# bytes that are about to leave and judges the combination (DESIGN rule 1). It knows no protocol: the rules say what a
+# bytes that are about to leave and judges the combination (house rule 1). It knows no protocol: the rules say what a
 # frame means, the gate says whether it may leave now. Zero and OFF to the converter always may.
 #
 # Order of a tick: observe_*, step, vet_* and left_* for each frame, vet_outputs once.

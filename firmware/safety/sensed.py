@@ -23,7 +23,7 @@ ALARM_CC1 = const(2)  # the plug was there and is gone
 ALARM_STALE = const(4)
 ALARM_SENSOR = const(8)
 
-_FRESH_ms = const(50)  # DESIGN rule 13: evidence is younger than this
+_FRESH_ms = const(50)  # house rule 13: evidence is younger than this
 _STALE_ms = const(100)  # no sample for so long: stop
 _CC1_LOW_mV = const(3200)  # GB/T 18487.1 detection point 1, 4 V = inserted and latched (facts 1.5)
 _CC1_HIGH_mV = const(4800)

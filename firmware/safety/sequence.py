@@ -1,4 +1,4 @@
-# Safe is a sequence, not a level (DESIGN rule 2): converter off and module-enable off, contactors open at 5 A or when
+# Safe is a sequence, not a level (house rule 2): converter off and module-enable off, contactors open at 5 A or when
 # time is up, bleed, auxiliary supply off, unlock at a safe voltage. Every output mask passes here on its way to the
 # pins; an early contactor-off becomes the sequence, and what is out of order keeps its old state and is counted.
 from micropython import const
@@ -19,7 +19,7 @@ OPEN_dA = const(50)  # contacts may part (GB/T 18487.1-2015 B.3.7)
 _OPEN_WITHIN_ms = const(90)  # issue 2: whatever flows, open 90 ms after the event ...
 _SEEN_ms = const(20)  # ... of which two ticks pass before we know of it
 SAFE_dV = const(600)  # 60 V
-_MATCH_dV = const(100)  # DESIGN rule 13: link and inlet differ by at most 10 V
+_MATCH_dV = const(100)  # house rule 13: link and inlet differ by at most 10 V
 _ROSE_dV = const(500)  # the link must be seen to rise by that much: a stuck sensor does not
 _AGREE_dV = const(200)  # the converter's own reading, some hundred ms old
 _BLEED_ms = const(5000)  # our own bleeding ends: a car that keeps its contactors closed would burn the resistor

@@ -1,4 +1,4 @@
-# The floor, and how full the car is at the very least (DESIGN rule 3). Two readings, the lower counts: what the car
+# The floor, and how full the car is at the very least (house rule 3). Two readings, the lower counts: what the car
 # reports less one step of that report, and our own account of the energy that went through our sensors. The account is
 # kept in mWh of the car's capacity, and errs towards empty: out counts 3 % more, in counts 3 % less.
 #

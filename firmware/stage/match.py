@@ -1,5 +1,5 @@
 # MATCH: precharge. The link rises to just below the battery, the contactors close, feedback says so.
-# They close only on three independent readings (DESIGN rule 13): the link was seen to rise in this precharge, link and
+# They close only on three independent readings (house rule 13): the link was seen to rise in this precharge, link and
 # inlet are 10 V apart at most and younger than 50 ms, and the converter's own reading agrees.
 from micropython import const
 

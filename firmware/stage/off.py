@@ -1,5 +1,5 @@
 # OFF: ramp to zero, converter OFF, contactors open without load, bleed. At once when something is wrong: then the gate
-# keeps the relay until the current is down, 90 ms at the longest (DESIGN rule 2).
+# keeps the relay until the current is down, 90 ms at the longest (house rule 2).
 from micropython import const
 
 from firmware.faults import F_BLEED, F_CAR_CONTACTOR_WELDED, F_CONTACTOR_FEEDBACK, F_CONTACTOR_WELDED, F_CONVERTER_OFF

@@ -16,7 +16,7 @@ from firmware.units import age_ms
 _CONNECT_ms = const(4000)
 _CALL_ms = const(1500)
 _STEP_ms = const(4500)  # all calls of one step together: a service's step ends within 5 s
-_PID_LAST = const(65000)  # umqtt's numbers never wrap by themselves, and 65536 would hang it (hazard 6c)
+_PID_LAST = const(65000)  # umqtt's numbers never wrap by themselves, and 65536 would hang it
 _PAYLOAD_MAX = const(512)  # an order is some 150 bytes
 _CHUNK = const(256)
 _HEAD_MAX = const(128)  # fixed header, topic, packet number: under 100 bytes
@@ -47,7 +47,7 @@ class Client:
         self.ticks_ms = ticks_ms
         self._socket = None
         self._address = None
-        self.stale = True  # ask the resolver again: it has no deadline (hazard 2), so its answer is kept
+        self.stale = True  # ask the resolver again: it has no deadline, so its answer is kept
         self._out = memoryview(bytearray(_OUT))
         self._out_length = 0
         self._begun = 0

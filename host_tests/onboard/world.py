@@ -2,7 +2,7 @@
 #
 # Time passes only when somebody looks at the clock or sleeps. The second thread gets its turn as on the board: now and
 # then when the main thread looks at the clock, when it yields by sleep_ms(0), and never while sleep_ms(1) to
-# sleep_ms(10) spins with the interpreter held (facts, hazard 22).
+# sleep_ms(10) spins with the interpreter held (ports/esp32/mphalport.c).
 import sys
 
 from host_tests.unit.fake_machine import Chip, Converter, Expander, install

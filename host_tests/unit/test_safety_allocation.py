@@ -1,4 +1,4 @@
-# The gate allocates nothing in a tick, in any state, for any frame (DESIGN rule 9). Only MicroPython can tell.
+# The gate allocates nothing in a tick, in any state, for any frame (house rule 9). Only MicroPython can tell.
 import gc
 
 from firmware.signals import OUT_AUX, OUT_LOCK

@@ -1,4 +1,4 @@
-# Safe is a sequence (DESIGN rule 2). Runs on CPython and on MicroPython.
+# Safe is a sequence (house rule 2). Runs on CPython and on MicroPython.
 from firmware.boards import bench
 from firmware.safety.sequence import Sequence
 from firmware.signals import (

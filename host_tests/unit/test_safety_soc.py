@@ -1,4 +1,4 @@
-# The floor and the least state of charge (DESIGN rule 3). Runs on CPython and on MicroPython.
+# The floor and the least state of charge (house rule 3). Runs on CPython and on MicroPython.
 from firmware import station
 from firmware.safety import soc as rules
 from firmware.safety.soc import Soc

@@ -1,4 +1,4 @@
-# Whether the car is believed (DESIGN rule 3). Runs on CPython and on MicroPython.
+# Whether the car is believed (house rule 3). Runs on CPython and on MicroPython.
 from firmware import station
 from host_tests.unit.safety_account import flow, made
 

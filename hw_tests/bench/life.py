@@ -25,7 +25,7 @@ _FLOW_A = 1.5
 _FLOW_ms = 60  # shorter ones are capacitors
 _AFTERGLOW_ms = 4000  # from the last order to discharge until nothing flows back any more: 50 A at 20 A/s, and a stop
 _TAKEN = 0.0003  # share of the battery: what the switch-off itself may take
-_TAKEN_BY_A_LIE = 0.025  # DESIGN rule 3: no step after energy worth 2 %
+_TAKEN_BY_A_LIE = 0.025  # house rule 3: no step after energy worth 2 %
 
 # What a trouble excuses, by its first words. "load": one opening under load for each closing; "floor": what a lie may
 # take; "lock": the lock opened with voltage; "closing": a voltage difference; "end": not open and bled at the end;
