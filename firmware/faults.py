@@ -71,6 +71,7 @@ F_CONFIG = const(55)
 F_TICK_LATE = const(56)
 F_METER = const(57)  # a register of energy that stepped back or jumped
 F_METER_SILENT = const(58)
+F_MONITOR = const(59)  # the insulation monitor is silent, or failed its self-test
 FAULTS = const(64)
 
 _WARN = (F_TEMPERATURE_HIGH, F_SOC_DOUBT, F_GATE_REFUSED, F_SERVICE, F_BROKER, F_EVENTS_LOST, F_TICK_LATE,
@@ -83,7 +84,7 @@ _EMERGENCY = (F_CC1_LOST, F_CAR_FAULT, F_CAR_SILENT, F_ESTOP, F_OVER_VOLTAGE, F_
 _OWNER = (F_CONTACTOR_WELDED,)
 _SELF = (F_TEMPERATURE_HIGH, F_SERVICE, F_BROKER, F_EVENTS_LOST, F_TICK_LATE, F_WATCHDOG, F_CONFIG,
          F_FLOOR_UNREADABLE, F_CAR_STOPPED, F_CAR_IDLE, F_GATE_REFUSED, F_CAR_ERROR_FRAME,
-         F_METER, F_METER_SILENT)  # fmt: skip
+         F_METER, F_METER_SILENT, F_MONITOR)  # fmt: skip
 
 
 def _table(default, *rows):

@@ -108,6 +108,18 @@ METER_SILENT = const(2)
 METER_DOUBTED = const(3)  # it answers, but a register of energy is not believed
 METER_NAMES = "none good silent doubted "
 
+# Record `insulation` (writer: fieldbus.monitor; without one all is UNKNOWN).
+I_AGE_ms = const(0)  # since the monitor answered
+I_R_kohm = const(1)  # to earth; UNKNOWN: not measured now
+I_ALARM = const(2)  # 1: the device's own
+I_TEST = const(3)  # its self-test before the next session: TEST_...
+I_COUNT = const(4)  # of answers
+INSULATION_SLOTS = const(5)
+TEST_NONE = const(0)
+TEST_RUNS = const(1)
+TEST_PASSED = const(2)
+TEST_FAILED = const(3)
+
 # Record `control` (writer: control).
 K_TICKS = const(0)  # wraps at 2^30
 K_LATE = const(1)  # ticks that began more than 10 ms late
@@ -300,6 +312,7 @@ class Station:
         self.power = Record(POWER_SLOTS)
         self.grid = Record(GRID_SLOTS)
         self.control = Record(CONTROL_SLOTS)
+        self.insulation = Record(INSULATION_SLOTS)  # nobody among the services reads it yet: not published
         self.events = Events()
         self._records = (self.sense, self.car, self.converter, self.power, self.grid, self.control)
         self._turn = 0

@@ -5,12 +5,15 @@ from modbus import BUSY, DONE, FAILED, Master, Nowhere
 
 class Fieldbus:
     # A member has a `slave`; request() is what it wants to know next, took(line, now) brings it, missed(now) does not.
-    def __init__(self, line, members):
+    def __init__(self, line, members, monitor=None):
         self._line = line
+        self._monitor = monitor  # who looks at the clock in every step
         self._members = members
         self._at = 0  # whose turn it is
 
     def step(self, now):
+        if self._monitor is not None:
+            self._monitor.step(now)
         state = self._line.step(now)
         if state == BUSY:
             return
@@ -31,14 +34,21 @@ def build(config, station, faults, rated_W, field):
     # (meter or None, the line with all that hangs on it). A part's name is that of its file.
     bit_s, parity = config["fieldbus_bit_s"], config["fieldbus_parity"]
     uart, direction = (Nowhere(), None) if field is None else field(bit_s, parity)
-    members = []
-    meter = None
+    members = []  # type: list
+    meter = monitor = None
     if config["meter"] != "none":
         from firmware.fieldbus.meter import Meter
 
         meter = Meter(station, faults, _part(config["meter"]), config["meter_address"], rated_W)
         members.append(meter)
-    return meter, Fieldbus(Master(uart, bit_s, 10 if parity == "none" else 11, direction), members)
+    name = config["insulation_monitor"]
+    if name != "none":
+        from firmware.fieldbus.monitor import Monitor
+
+        number = config["insulation_address"]
+        monitor = Monitor(station, faults, _part(name), number, config["insulation_min_kohm"])
+        members.append(monitor)
+    return meter, Fieldbus(Master(uart, bit_s, 10 if parity == "none" else 11, direction), members, monitor)
 
 
 def _part(name):

@@ -88,6 +88,8 @@ class Gate:
         else:
             if not sensed.contactor:
                 sequence.watch()
+            elif sequence.dead and not self.car.insulating:
+                self._overstayed(sequence)
             monitors.step(now, self.allowed_dA, self.discharge_ok)
         if sensed.alarm:
             monitors.alarm(sensed.alarm)
@@ -95,6 +97,12 @@ class Gate:
         if monitors.fault or sequence.shut:
             self._shut(now)
         self.off_needed = sequence.shut | sequence.opening
+
+    def _overstayed(self, sequence):
+        # Closed for the insulation test, and the session went on: a battery must not find closed contactors.
+        sequence.dead = 0
+        sequence.shut = 1
+        self._refuse(OUT_CONTACTOR)
 
     def _flow(self, now):
         dt_ms = (now - self._last) & TICKS_MASK if self._last != UNKNOWN else 0

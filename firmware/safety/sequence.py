@@ -35,6 +35,7 @@ class Sequence:
         self.held = 0  # what is energised now
         self.shut = 0  # 1: no way but to safe (the gate's monitors)
         self.opening = 0  # 1: contactors shall open, and wait for the current to fall
+        self.dead = 0  # 1: closed onto a dead cable, for the insulation test only
         self.openings = 0
         self.opened_under_load = 0
         self.refused_bits = 0  # of the last mask
@@ -70,9 +71,12 @@ class Sequence:
         if held & OUT_CONTACTOR:
             if self.opening or not mask & OUT_CONTACTOR:
                 mask = self._open(mask, now)
-        elif mask & OUT_CONTACTOR and not self._may_close():
-            mask &= ~OUT_CONTACTOR
-            refused = OUT_CONTACTOR
+        elif mask & OUT_CONTACTOR:
+            if self._may_close():
+                self.dead = self._car.insulating
+            else:
+                mask &= ~OUT_CONTACTOR
+                refused = OUT_CONTACTOR
         if mask & OUT_ENABLE and (self._sensed.stale or not self._converter.off_left):
             mask &= ~OUT_ENABLE
             refused |= OUT_ENABLE
@@ -102,7 +106,7 @@ class Sequence:
         if not current_ok:  # counted now: when the feedback follows, the current was gone for a sample already
             self.opened_under_load += 1
             self._forced = 1
-        self.opening = 0
+        self.opening = self.dead = 0
         self.openings += 1
         self._opened_at = now
         self.bleeding = self.shut
@@ -123,8 +127,8 @@ class Sequence:
             return False
         if not -_MATCH_dV <= link_dV - inlet_dV <= _MATCH_dV:
             return False
-        if car.insulating:  # nothing behind the cable yet: closed without voltage
-            return link_dV < SAFE_dV and inlet_dV < SAFE_dV
+        if car.insulating:  # nothing behind the cable yet: closed without voltage, and nobody is about to make any
+            return link_dV < SAFE_dV and inlet_dV < SAFE_dV and not converter.on_left
         return (
             car.may_close
             and link_dV - self._link_low_dV >= _ROSE_dV

@@ -5,7 +5,6 @@ from micropython import const
 from firmware.contract import MATCH, OFF, RUN, WELD, Order, Reached
 from firmware.faults import EMERGENCY, severity
 from firmware.signals import OUT_ENABLE
-from firmware.stage.insulate import Insulate
 from firmware.stage.match import Match
 from firmware.stage.off import Off
 from firmware.stage.run import Run
@@ -30,7 +29,18 @@ class Stage:
         self._last = 0
         self._begun = 0  # the step at work
         self._off = Off(self, config)
-        self._steps = (self._off, Insulate(self), Match(self), Run(self, config), Weld(self))  # by contract mode
+        # By contract mode.
+        self._steps = (self._off, self._insulate(station, config), Match(self), Run(self, config), Weld(self))
+
+    def _insulate(self, station, config):
+        # With a monitor the test is one of the resistance; without, of the link alone. One of the two is loaded.
+        if config["insulation_monitor"] == "none":
+            from firmware.stage.insulate import Insulate
+
+            return Insulate(self)
+        from firmware.stage.measure import Measure
+
+        return Measure(self, station.insulation.now, config["insulation_min_kohm"])
 
     def step(self, now, want):
         sense, reached, order = self.sense, self.reached, self.order

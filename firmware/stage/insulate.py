@@ -1,9 +1,9 @@
 # INSULATE: the link goes to the test voltage with the contactors open, stays there, and is bled again.
 #
-# What this does NOT measure: the insulation resistance. That needs an insulation monitor between DC+, DC- and earth
-# (a later issue; its value then decides in _test). Until then the evidence is only that the link reaches and keeps the
-# voltage with next to no current, and that nothing of it appears at the inlet, so our contactors really are open. They
-# stay open here, so cable and inlet are not under test, which GB/T 18487.1-2015 B.3.3 would have.
+# This is what is done where no insulation monitor is configured (with one: measure.py). It does NOT measure the
+# insulation resistance. The evidence is only that the link reaches and keeps the voltage with next to no current, and
+# that nothing of it appears at the inlet, so our contactors really are open. They stay open, so cable and inlet are not
+# under test, which GB/T 18487.1-2015 B.3.3 would have.
 from micropython import const
 
 from firmware.contract import CHARGE
@@ -71,7 +71,6 @@ class Insulate:
             if link_dV >= self._level_dV * 95 // 100:
                 self._state = _HOLD
                 self._since = now
-        # Held; here an insulation monitor's resistance will decide.
         elif link_dV < self._level_dV * 90 // 100 or not -_LEAK_dA <= stage.sense[S_CURRENT_dA] <= _LEAK_dA:
             stage.fail(F_INSULATION, max(0, link_dV), now)
         elif (now - self._since) & TICKS_MASK >= _HOLD_ms:

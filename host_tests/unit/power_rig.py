@@ -59,6 +59,8 @@ CONFIG = {
     "temperature_stop_dC": 900,
     "converter_reaction_ms": 100,
     "ceiling_permille": 1000,
+    "insulation_monitor": "none",
+    "insulation_min_kohm": 100,
 }
 
 

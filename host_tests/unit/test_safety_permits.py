@@ -1,11 +1,13 @@
 # What may flow and what may be said, fact by fact. Runs on CPython and on MicroPython.
 from firmware import faults
+from firmware.signals import OUT_AUX, OUT_CONTACTOR, OUT_LOCK
 from firmware.units import UNKNOWN
 from host_tests.unit.safety_rig import (
     IDLE_OUTPUTS,
     INVERTER,
     ON,
     RECTIFIER,
+    RUN_OUTPUTS,
     Rig,
     amps,
     ccs,
@@ -277,3 +279,38 @@ def test_not_a_tenth_of_an_ampere_out_of_a_car_whose_contacts_are_open():
     rig = prepared(INVERTER)
     rig.gate.sensed.contactor = 0
     assert not rig.send(amps(0.1))
+
+
+# --- contactors that were closed for the insulation test ---
+def closed_for_the_test():
+    rig = Rig().plug()
+    assert rig.to_car(0x1826F456, b"\x01\x01\x00")
+    rig.hear(0x182756F4, u16(4300))
+    rig.asked = RUN_OUTPUTS
+    rig.tick(5)
+    assert rig.contactor and rig.gate.sequence.dead and not rig.gate.refused
+    return rig
+
+
+def test_a_dead_cable_is_closed_for_the_insulation_test_and_opened_again():
+    rig = closed_for_the_test()
+    rig.tick(50)
+    assert rig.contactor and not rig.gate.off_needed
+    rig.asked = OUT_LOCK | OUT_AUX
+    rig.tick(5)
+    assert not rig.contactor and not rig.gate.sequence.dead
+    assert rig.to_car(0x1801F456, bytes(8))
+    rig.tick(5)
+    assert not rig.gate.off_needed and not rig.gate.refused
+
+
+def test_who_goes_on_with_them_closed_finds_them_opened():
+    rig = closed_for_the_test()
+    assert rig.to_car(0x1801F456, bytes(8))
+    rig.tick(2)
+    assert rig.gate.off_needed and rig.gate.refused == 1 and rig.gate.refused_id == OUT_CONTACTOR
+    rig.tick(8)
+    assert not rig.contactor and rig.gate.refused == 2  # who still asks for them is refused
+    rig.asked = OUT_LOCK | OUT_AUX
+    rig.tick(3)
+    assert not rig.gate.off_needed

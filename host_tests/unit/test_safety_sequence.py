@@ -147,13 +147,15 @@ def test_without_voltage_the_insulation_test_may_close():
     def dead(sensed, car, converter, link_dV=599, inlet_dV=599):
         set_(sensed, link_dV=link_dV, inlet_dV=inlet_dV)
         set_(car, insulating=1, may_close=0)
-        set_(converter, live=0)
+        set_(converter, live=0, on_left=0)
 
     assert may_close(dead)
     assert not may_close(lambda s, c, v: dead(s, c, v, 600, 599))
     assert not may_close(lambda s, c, v: dead(s, c, v, 599, 600))
     assert not may_close(lambda s, c, v: dead(s, c, v, 0, 101))
     assert not may_close(lambda s, c, v: (dead(s, c, v), set_(s, plugged=0)))
+    assert not may_close(lambda s, c, v: (dead(s, c, v), set_(v, on_left=1)))
+    assert not may_close(lambda s, c, v: (dead(s, c, v), set_(c, insulating=0, may_close=1)))
 
 
 # --- opening ---

@@ -24,6 +24,8 @@ FACTS: dict[str, str] = {
     "energy_export_Wh": "at the meter since the beginning",
     "meter_import_Wh": "the meter's register, if one hangs on the RS-485 line",
     "meter_export_Wh": "the same for export",
+    "insulation_kohm": "resistance to earth of all that the station is connected to",
+    "self_tests": "self-tests of the insulation monitor, if there is one, so far",
     "contactor": "1: the contacts of K1/K2 are closed",
     "openings": "times K1/K2 have opened",
     "opened_under_load": "of these with more than 5 A flowing",

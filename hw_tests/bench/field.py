@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from hw_tests.bench.insulation import MONITORS, Monitor
 from hw_tests.bench.meters import METERS, Meter
 from hw_tests.bench.plant import Plant
 from hw_tests.bench.rtu import RtuSlave, length_of, sealed
@@ -28,6 +29,13 @@ class FieldParams:
     meter_address: int = 1
     meter_import_Wh: float = 1_234_560.0
     meter_export_Wh: float = 654_320.0
+    monitor: str = "none"
+    monitor_address: int = 3
+    monitor_response_s: float = 0.3
+    monitor_test_s: float = 3.0
+    station_kohm: float = 8000.0  # to earth, each part by itself
+    cable_kohm: float = 8000.0
+    car_kohm: float = 4000.0
     field_bit_s: int = 9600
     field_seed: int = 1
 
@@ -47,6 +55,14 @@ class Field:
                 params.meter_address, plant, params.meter_import_Wh, params.meter_export_Wh
             )
             self.slaves.append(self.meter)
+        self.plant = plant
+        self.station_kohm, self.cable_kohm, self.car_kohm = params.station_kohm, params.cable_kohm, params.car_kohm
+        self.monitor: Monitor | None = None
+        if params.monitor != "none":
+            self.monitor = MONITORS[params.monitor](
+                params.monitor_address, self.insulation_kohm, params.monitor_response_s, params.monitor_test_s
+            )
+            self.slaves.append(self.monitor)
         self.requests = 0
         self._char_ms = BITS * 1000 / params.field_bit_s
         self._random = random.Random(params.field_seed)
@@ -55,9 +71,21 @@ class Field:
         self._coming: list[tuple[float, int]] = []
 
     def step(self) -> None:
-        """The meter's registers go on."""
+        """The meter's registers go on, the monitor measures."""
         if self.meter is not None:
             self.meter.step()
+        if self.monitor is not None:
+            self.monitor.step(self.plant.now_ms)
+
+    def insulation_kohm(self) -> float:
+        """The resistance to earth that the station's monitor is connected to now."""
+        plant = self.plant
+        parts = [self.station_kohm]
+        if plant.contactor.closed:
+            parts.append(self.cable_kohm)
+            if plant.plugged and plant.car_contactor.closed:
+                parts.append(self.car_kohm)
+        return 1 / sum(1 / max(part, 0.001) for part in parts)
 
     # --- the board's side ---
     def heard(self, data: bytes, now_ms: int) -> None:
@@ -109,12 +137,16 @@ class Field:
 
     # --- scenarios ---
     def misbehave(self, what: str, **args: Any) -> None:
-        """noise {chance}, strangers {chance}, cut {on}, meter_gone {gone}, meter_shift {import_Wh, export_Wh}."""
+        """noise {chance}, strangers {chance}, cut {on}, meter_gone {gone}, meter_shift {import_Wh, export_Wh},
+        insulation {station_kohm, cable_kohm, car_kohm}, monitor_gone {gone}, self_test_fails {on}."""
         actions: dict[str, Callable[..., None]] = {
             "noise": lambda chance=0.02: setattr(self, "noise", chance),
             "strangers": lambda chance=0.5: setattr(self, "strangers", chance),
             "cut": lambda on=True: setattr(self, "cut", on),
             "meter_gone": lambda gone=True: setattr(self.meter, "silent", gone),
+            "insulation": self.__dict__.update,
+            "monitor_gone": lambda gone=True: setattr(self.monitor, "silent", gone),
+            "self_test_fails": lambda on=True: setattr(self.monitor, "test_fails", on),
             "meter_shift": lambda **wh: self.meter.shift(**wh) if self.meter else None,
         }
         if what not in actions:
@@ -127,4 +159,6 @@ class Field:
         return {
             "meter_import_Wh": meter.import_Wh if meter else None,
             "meter_export_Wh": meter.export_Wh if meter else None,
+            "insulation_kohm": self.insulation_kohm(),
+            "self_tests": self.monitor.tests if self.monitor else None,
         }
