@@ -2,6 +2,7 @@
 # alone talks to both buses and the pins. The three places where something leaves are here, each behind the gate.
 from micropython import const
 
+from firmware.contract import OFF
 from firmware.faults import (
     EMERGENCY,
     F_CAN_CAR,
@@ -39,7 +40,6 @@ from firmware.station import (
     C_GATE_SOC_LOW_permille,
     K_GAP_MAX_ms,
     K_NOW_ms,
-    S_CURRENT_dA,
 )
 from firmware.units import TICKS_MASK, UNKNOWN, AGE_MAX_ms, age_ms
 from firmware.wishes import SOURCES, W_STOP, W_FLOOR_permille
@@ -314,7 +314,8 @@ class Control:
         control[K_SEVERITY] = faults.severity
         control[K_STAGE] = reached.mode
         control[K_NOW_ms] = now
-        control[K_QUIET] = 1 if reached.open or -10 < self._sense[S_CURRENT_dA] < 10 else 0
+        # A flash page holds the chip for longer than the heartbeat's hardware waits (docs/stalls.md): never under way.
+        control[K_QUIET] = 1 if reached.mode == OFF and reached.done and not PH_PLUGGED < self._phase < PH_ENDED else 0
         self._keep += 1
         if self._keep == 25:
             self._keep = 0

@@ -70,3 +70,25 @@ def test_a_run_that_fails_says_so(tmp_path: Path) -> None:
     failed = {check["name"] for check in made["checks"] if not check["pass"]}
     assert "at_the_floor_at_the_end" in failed or "played_to_the_end" in failed
     assert "floor_kept" not in failed
+
+
+def test_quiet_is_granted_only_when_nothing_is_under_way() -> None:
+    """A service that writes flash holds the chip for longer than the heartbeat's hardware waits."""
+    from hw_tests.bench.world import StepWorld
+
+    seen = set()
+
+    class Watched(StepWorld):
+        def tick(self) -> None:
+            super().tick()
+            quiet = self.fw.station.control.now[9]  # K_QUIET
+            plant, rig = self.around.rig.plant, self.around.rig
+            safe = not plant.contactor.closed and plant.link_V < 60 and not rig.facts()["converter_on"]
+            seen.add((quiet, safe, self.around.observer.phase))
+
+    evening = scenario.load("evening")
+    made = stepped.play(evening, Watched(*stepped.parameters(evening)))
+    assert made["result"] == "pass"
+    assert {(quiet, safe) for quiet, safe, _ in seen} >= {(1, True), (0, False)}
+    assert {phase for quiet, safe, phase in seen if quiet} <= {"idle", "plugged", "bleed", "ended"}
+    assert [row for row in seen if row[0] and not row[1]] == []

@@ -172,7 +172,7 @@ class Uplink:
                 return
 
     def _received(self, topic, payload):
-        # umqtt's callback: nothing is published from here: it would wait for an answer inside of one.
+        # umqtt's callback: nothing is published from here, as it would wait for an answer inside of one.
         client = self._client
         for verb in range(len(_ORDERS)):
             if topic == self._topic(_ORDERS[verb]):
