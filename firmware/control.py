@@ -326,9 +326,10 @@ class Control:
         control = self._control
         control[K_CAR_STATE] = self.car_can.state()
         control[K_CONVERTER_STATE] = self.converter_can.state()
-        if control[K_CAR_STATE] == _BUS_OFF:
+        # Bus-off or stopped (a chip that does not answer): it may be back.
+        if control[K_CAR_STATE] == _BUS_OFF or not control[K_CAR_STATE]:
             self.car_can.restart()
-        if control[K_CONVERTER_STATE] == _BUS_OFF:
+        if control[K_CONVERTER_STATE] == _BUS_OFF or not control[K_CONVERTER_STATE]:
             self.converter_can.restart()
         self._gate_record(control, now)
         if self.gate.save(self.rtc.image):

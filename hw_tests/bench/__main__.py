@@ -84,9 +84,10 @@ def _variants(name: str, variant: str, vehicle: str) -> list[Scenario]:
     return [scenario.load(name, each, vehicle) for each in ([variant] if variant else scenario.variants(name))]
 
 
-def _playable(vehicle: str) -> list[str]:
-    """All scenarios, or those for one vehicle."""
-    return [name for name in scenario.known() if not vehicle or vehicle in scenario.vehicles(name)]
+def _playable(vehicle: str, stepped: bool) -> list[str]:
+    """All scenarios, or those for one vehicle; with modelled chips in virtual time only."""
+    names = [name for name in scenario.known() if not vehicle or vehicle in scenario.vehicles(name)]
+    return [name for name in names if stepped or "can" not in scenario.load(name).plant]
 
 
 def main(words: list[str] | None = None) -> int:
@@ -99,7 +100,7 @@ def main(words: list[str] | None = None) -> int:
             return soak.main(options.hours, options.seed, options.vehicle)
         if options.command == "run":
             return play_all(_variants(options.scenario, options.variant, options.vehicle), options.stepped)
-        names = options.only or _playable(options.vehicle)
+        names = options.only or _playable(options.vehicle, options.stepped)
         jobs = options.jobs or len(os.sched_getaffinity(0))
         if jobs > 1 and not options.stepped:
             return play_beside(names, options.vehicle, jobs)

@@ -65,6 +65,10 @@ VERBS: dict[str, dict[str, Argument]] = {
     "converter": {"what": _text("a misbehaviour of the converter"), "args": _table("its arguments")},
     "pins": {"what": _text("a misbehaviour of sensors, pins and contactors"), "args": _table("its arguments")},
     "field": {"what": _text("a misbehaviour of the RS-485 line and what hangs on it"), "args": _table("its arguments")},
+    "can": {
+        "bus": _text("'car' or 'converter'"),
+        "what": _text("of a station with a modelled chip: miso_low, miso_high, unpowered, reset, short, mend"),
+    },
     "lose_frame": {
         "bus": _text("'car' or 'converter'"),
         "id": _number("identifier of the frame"),

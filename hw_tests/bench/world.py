@@ -14,9 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from hw_tests.bench.chip_can import ChipCan
 from hw_tests.bench.config import text_of
 from hw_tests.bench.minisocket import Sockets
-from hw_tests.bench.virtual import Surroundings
+from hw_tests.bench.virtual import CONVERTER_bit_s, Surroundings
 from hw_tests.bench.virtual_can import VirtualCan
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -119,7 +120,10 @@ class StepWorld:
     def __init__(self, car: dict[str, Any] | None = None, plant: dict[str, Any] | None = None,
                  station: dict[str, Any] | None = None, *, seed: int = 1, start_ms: int = 0, epoch_year: int = 1970,
                  wall_s: float = EVENING_s, jitter_ms: int = 0, services: bool = True):  # fmt: skip
-        self.around = Surroundings(car or {}, plant or {}, seed)
+        given = dict(plant or {})
+        chip = given.pop("can", "")
+        self.around = Surroundings(car or {}, given, seed)
+        self._chips = self._with_chips(chip)
         self.config = firmware.config.parse(text_of(station or {}))
         self.boots = 0
         self.fw: Any = None
@@ -138,6 +142,14 @@ class StepWorld:
         self._ticks = 0
         self._inject = False
         self.boot()
+
+    def _with_chips(self, chip: str) -> list[ChipCan]:
+        """The controllers of the car's and the converter's bus, if the station is to have modelled ones."""
+        if chip not in ("", "mcp2515"):
+            raise ValueError(f"plant: can is {chip!r}; there is 'mcp2515', or none for a controller without faults")
+        around = self.around
+        buses = ((around.station_car, around.car_wire.bitrate), (around.station_converter, CONVERTER_bit_s))
+        return [ChipCan(node, bitrate) for node, bitrate in buses] if chip else []
 
     # --- time ---
     @property
@@ -169,6 +181,8 @@ class StepWorld:
         except Exception as error:  # as main does: whatever it is, the way out is the same
             self._out_of_the_tick(error)
             return
+        for chip in self._chips:
+            chip.ticked()
         self._ticks += 1
         if self._services is not None and self._ticks % SERVICES_EVERY == 0:
             self._services.step(now)
@@ -194,13 +208,17 @@ class StepWorld:
         self.boots += 1
         around = self.around
         self.io = VirtualIo(around)
-        self._car_can = VirtualCan(around.station_car, around.now_ms)
-        self._converter_can = VirtualCan(around.station_converter, around.now_ms)
+        self._car_can: Any = VirtualCan(around.station_car, around.now_ms)
+        self._converter_can: Any = VirtualCan(around.station_converter, around.now_ms)
+        cans = [self._car_can, self._converter_can]
+        if self._chips:
+            self._car_can, self._converter_can = self._chips
+            cans = [chip.boot() for chip in self._chips]
         for node in (around.station_car, around.station_converter):
             node.received.clear()
             node.drop_pending()
-        self.fw = fw = main.assemble(board, self.config, self.io, self._car_can, self._converter_can,
-                                     VirtualRtc(self._retained), self._field)  # fmt: skip
+        self.fw = fw = main.assemble(board, self.config, self.io, cans[0], cans[1], VirtualRtc(self._retained),
+                                     self._field)  # fmt: skip
         if cause:
             fw.faults.set(cause, 0, self.ticks_ms())
         self._services = self._make_services(fw) if self._with_services else None
@@ -224,7 +242,7 @@ class StepWorld:
         if not isinstance(error, _Injected):
             raise error
         self.log.append(f"tick: {error!r}")
-        main.safe_stop(self.io, self._converter_can, self.fw.gate, self.ticks_ms, self._sleep_ms)
+        main.safe_stop(self.io, self.fw.converter_can, self.fw.gate, self.ticks_ms, self._sleep_ms)
         self.restart(F_TICK)
 
     def restart(self, cause: int, after_ms: int = BOOT_ms) -> None:
@@ -250,7 +268,9 @@ class StepWorld:
     # --- scenarios ---
     def act(self, verb: str, args: dict[str, Any]) -> None:
         """A verb of a scenario."""
-        if verb == "reset":
+        if verb == "can":
+            self._chips[("car", "converter").index(args["bus"])].do(args["what"])
+        elif verb == "reset":
             self.reset(args["cause"])
         elif verb == "exception":
             self.inject()
