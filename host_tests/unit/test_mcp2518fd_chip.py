@@ -1,6 +1,6 @@
 """The MCP2518FD's driver at its errata, its bursts and its bad days; and the model itself. Both interpreters."""
 
-from host_tests.unit.can_driver_rig import EXT, MS, US, raises
+from host_tests.unit.can_driver_rig import EXT, MS, UNORDERED, US, raises
 from host_tests.unit.test_mcp2518fd import FdDesk
 from hw_tests.bench.chips.mcp2518fd_spi import crc16
 from hw_tests.bench.chips.wire import frame
@@ -233,9 +233,17 @@ def test_a_crystal_that_does_not_start_is_said():
 def test_a_chip_found_asleep_is_woken():
     desk = FdDesk()
     desk.chip.mode = 1
+    before = desk.chip.resets
     desk.can.restart()
     desk.clock.wait(2 * MS)
-    assert desk.can.state() == desk.can.STATE_ACTIVE
+    assert desk.can.state() == desk.can.STATE_ACTIVE and desk.chip.resets == before + 1
+
+
+def test_a_reset_is_seen_where_the_bit_timing_is_that_of_a_reset():
+    desk = FdDesk(bitrate=500000)
+    assert desk.chip.reg(4) == 0x003E0F0F
+    desk.chip.brown_out()
+    assert desk.can.state() == desk.can.STATE_STOPPED and "reset itself" in desk.can.reason
 
 
 # --- the queue ---
@@ -260,6 +268,53 @@ def test_standard_and_extended_ids_are_ordered_as_on_the_wire():
     desk.can.send(0x0FF << 18 | 0x3FFFF, b"", EXT)
     desk.clock.wait(20 * MS)
     assert [(f[0], f[1]) for f in desk.peer.frames()] == [(0x0FF << 18 | 0x3FFFF, 1), (0x100, 0), (0x100 << 18, 1)]
+
+
+def busy(desk):
+    desk.from_peer(*[frame(0, bytes(8))] * 20)
+    desk.clock.wait(300 * US)
+
+
+def test_the_place_of_a_cancelled_frame_takes_another_one():
+    desk = FdDesk(filters=[])
+    busy(desk)
+    first = desk.can.send(0x300, b"old")
+    assert desk.can.cancel_send(first)
+    places = [desk.can.send(0x400, bytes([k])) for k in range(7)]
+    assert first in places
+    desk.clock.wait(40 * MS)
+    assert [(f[0], f[4]) for f in desk.peer.frames()] == [(0x400, bytes([k])) for k in range(7)]
+
+
+def test_where_no_order_is_left_unordered_still_goes():
+    desk = FdDesk(filters=[])
+    busy(desk)
+    assert desk.can.send(0x300, b"") is not None
+    taken = 0
+    while desk.can.send(0x200, bytes([taken])) is not None:
+        taken += 1
+    assert 2 <= taken < 6, "no priority is free between the two"
+    assert desk.can.send(0x200, b"\xff", UNORDERED) is not None
+    desk.clock.wait(40 * MS)
+    got = desk.peer.frames()
+    assert [f[0] for f in got] == [0x200] * (taken + 1) + [0x300]
+    assert [f[4][0] for f in got if f[4] != b"\xff" and f[0] == 0x200] == list(range(taken))
+
+
+def test_priorities_that_were_moved_go_back_when_nothing_waits():
+    desk = FdDesk(filters=[])
+    busy(desk)
+    for can_id in (0x300, 0x200, 0x100):
+        assert desk.can.send(can_id, b"") is not None
+    ranks = [fifo.priority for fifo in desk.chip.fifos[8:15]]
+    assert ranks != list(range(12, 19))
+    desk.clock.wait(40 * MS)
+    for k in range(8):  # at the latest the eighth asks what has left
+        desk.can.send(0x500, bytes([k]))
+        desk.clock.wait(1 * MS)
+    desk.can.get_counters()
+    desk.can.send(0x500, b"")
+    assert [fifo.priority for fifo in desk.chip.fifos[8:15]] == list(range(12, 19))
 
 
 # --- the model ---
