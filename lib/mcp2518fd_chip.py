@@ -206,6 +206,8 @@ class Chip(Wired):
                 break
         else:
             self._byte = _IN58[7]
+            if 0 < self._byte < 255:
+                self._byte = 1 if _IN58[33] & 0x7F else 256
             self._lose()
             return False
         if _IN58[4] >> 5 & 3 == 3 and self._mode != _LISTEN:
@@ -227,7 +229,7 @@ class Chip(Wired):
     def _lose(self):
         if self._byte == 0 or self._byte == 255:
             self.reason = "the MCP2518FD is silent: check its power and the SPI"
-        elif _IN58[33] & 0x7F == 0:
+        elif self._byte == 256:
             self.reason = "the MCP2518FD has reset itself: check its power"
         else:
             self.reason = "the MCP2518FD cannot be understood: check wiring and speed of the SPI"

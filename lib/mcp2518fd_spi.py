@@ -66,7 +66,7 @@ def pack(into, at, can_id, ext):
 
 class Wired(Controller):
     retried = 0  # reads whose CRC did not fit
-    _byte = 1  # of what made no sense: 0 and 255 tell of a dead wire
+    _byte = 1  # what made no sense: 0 or 255 a dead wire, 256 a reset
 
     def _set(self, address, value):
         # One byte of a register.
@@ -120,5 +120,5 @@ class Wired(Controller):
     def _sure(self, address, words):
         # The same or OSError: nothing that is read can be trusted.
         if not self._checked(address, words):
-            self._byte = IN[3]
+            self._byte = IN[3] if IN[3] == IN[4] == IN[5] == IN[6] else 1
             raise OSError(EIO)

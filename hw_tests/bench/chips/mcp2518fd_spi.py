@@ -7,7 +7,8 @@ from hw_tests.bench.chips.mcp2518fd_fifo import RAM, RAM_B
 
 _RESET, _WRITE, _READ, _WRITE_CRC, _READ_CRC, _WRITE_SAFE = 0, 2, 3, 10, 11, 12
 _RAM_END = RAM + RAM_B
-_IOCON = 0xE04
+_OSC, _IOCON = 0xE00, 0xE04
+_SLEEP = 1
 # Registers, beside those of the FIFOs' states, whose top bits a read may give wrong (DS80000789 1).
 _VOLATILE = (0x00, 0x10, 0x1C, 0x20, 0x24, 0x28, 0x2C, 0x30, 0x34, 0x38, 0x3C)
 SAFE_permille = 850  # of SYSCLK / 2, for SCK
@@ -173,6 +174,8 @@ class Spi:
                 for i in range(4):
                     self.ram[address - 3 - RAM + i] = self._word >> 8 * i & 255
             return
+        if self.mode == _SLEEP and address & ~3 != _OSC:
+            return  # there is no clock
         if address & ~3 == _IOCON and len(self._in) > 3:
             self.regs[_IOCON] &= ~0x300  # LAT0 and LAT1
         self.store(now, address & ~3, value << 8 * (address & 3), 255 << 8 * (address & 3))
