@@ -23,6 +23,12 @@ def test_scenario(name: str, variant: str) -> None:
     played(name, variant)
 
 
+@pytest.mark.parametrize("variant", scenario.variants("insulation"))
+def test_the_insulation_test_with_the_other_vehicle(variant: str) -> None:
+    made = stepped.run(scenario.load("insulation", variant, "chademo"))
+    assert made["result"] == "pass", "\n" + summary.text(made)
+
+
 @pytest.mark.parametrize("variant", REACTIONS)
 def test_what_a_lost_plug_leads_to_is_commanded_within_20_ms(variant: str) -> None:
     """Nothing but the firmware takes time here: two ticks, seen by the plant in the millisecond after."""

@@ -38,6 +38,7 @@ _RAISE = const(2)
 _HOLD = const(3)
 _LOWER = const(4)
 _OPEN = const(5)
+_LOOK_ms = const(200)  # the car is told first that its plug is locked (every 100 ms): the gate waits for that
 _OUTSIDE_dV = const(100)  # GB/T 18487.1-2015: less than 10 V outside before the test
 _TEST_dA = const(10)
 _LEAK_dA = const(5)
@@ -90,7 +91,11 @@ class Measure:
         elif stage.relays & OUT_BLEED:
             stage.relays &= ~OUT_BLEED
         elif record[I_TEST] == TEST_PASSED and record[I_AGE_ms] <= _SILENT_ms and stage.converter[V_ON] == 0:
-            if stage.converter[V_READY] == 1 and want.voltage_dV > 0:
+            if (
+                stage.converter[V_READY] == 1
+                and want.voltage_dV > 0
+                and (now - self._since) & TICKS_MASK >= _LOOK_ms
+            ):
                 self._level_dV = min(want.voltage_dV, stage.board.RATED_dV, stage.converter[V_MAX_dV])
                 stage.relays |= OUT_CONTACTOR
                 self._go(_CLOSE, now)
