@@ -314,3 +314,15 @@ def test_who_goes_on_with_them_closed_finds_them_opened():
     rig.asked = OUT_LOCK | OUT_AUX
     rig.tick(3)
     assert not rig.gate.off_needed
+
+
+def test_that_they_stayed_closed_is_seen_once_and_in_the_step_that_sees_it():
+    rig = closed_for_the_test()
+    assert rig.to_car(0x1801F456, bytes(8))
+    sequence = rig.gate.sequence
+    while not rig.gate.refused:
+        rig.gate.step(rig.now)
+    assert (sequence.dead, sequence.shut, rig.gate.off_needed) == (0, 1, 1)
+    for _ in range(8):
+        rig.gate.step(rig.now)
+    assert rig.gate.refused == 1
