@@ -242,7 +242,7 @@ class Controller:
 
     def poll(self):
         # Looks at the level of INT: an edge may have been missed. recv() does it; call it in a longer wait too.
-        if not self._up():
+        if self._state == STOPPED or self._state == BUS_OFF:
             return
         if self._int():
             self._idle += 1

@@ -26,7 +26,7 @@
 #
 from array import array
 
-from canbase import EXT, RTR, UNORDERED, _Key
+from canbase import BUS_OFF, EXT, RTR, STOPPED, UNORDERED, _Key
 from mcp2515_chip import Chip
 from micropython import const
 
@@ -150,9 +150,10 @@ class CAN(Chip):
     # --- receiving ---
     def _drain(self):
         left = _FRAMES_AT_ONCE
-        while self._up() and not self._int():
-            if self._slot() < 0:
-                return  # the ring is full: recv() goes on
+        int_pin = self._int
+        while not int_pin():
+            if self._state == STOPPED or self._state == BUS_OFF or self._slot() < 0:
+                return  # gone; or the ring is full, and recv() goes on
             if not left:
                 self._later()
                 return
