@@ -270,6 +270,9 @@ class Wires:
     def keys(self, char):
         pass
 
+    def field(self, bit_s, parity):
+        raise Skip("the station asks for its field bus: config.json names a meter or a monitor")
+
     def end(self, by_hand):
         self.by_hand = by_hand
 
