@@ -127,5 +127,5 @@ def test_the_summary_has_the_promised_keys(tmp_path: Path) -> None:
     assert set(made["tick"]) == {"count", "late", "gap_max_ms", "allocated_bytes"}
     assert set(made["heap"]) == {"size_bytes", "free_min_bytes"}
     assert set(made["mqtt"]) == {"published", "acknowledged", "lost", "reconnects"}
-    assert set(made["micropython"]) == {"version", "word_bits"}
+    assert set(made["micropython"]) == {"version", "word_bits", "image"}
     assert "a: pass" not in summary.text(made) and "played_to_the_end" in summary.text(made)

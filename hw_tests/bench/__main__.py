@@ -58,6 +58,10 @@ def play(each: Scenario, stepped: bool) -> dict[str, Any]:
 
 def play_all(runs: list[Scenario], stepped: bool) -> int:
     """Several, one after the other; 0 if every check of each held."""
+    for each in runs:
+        if "can" in each.plant and not stepped:
+            raise ScenarioError(f"{each.name} has a model of the CAN chip, which lives in virtual time: add --stepped "
+                                "(make run: ARGS=--stepped)")  # fmt: skip
     return _told([(each.run_name, play(each, stepped)["result"] == "pass") for each in runs])
 
 
