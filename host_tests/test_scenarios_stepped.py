@@ -1,4 +1,4 @@
-"""Every scenario, with every variant, in virtual time; and that virtual time can be trusted."""
+"""That virtual time can be trusted, and what takes a look of its own. Every scenario: test_tick_on_micropython.py."""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +7,6 @@ import pytest
 
 from hw_tests.bench import scenario, stepped, summary
 
-EVERY = [(name, variant) for name in scenario.known() for variant in scenario.variants(name)]
 REACTIONS = [variant for variant in scenario.variants("emergency") if variant.startswith("cc1_lost")]
 WRAP_ms = 1 << 30
 
@@ -16,11 +15,6 @@ def played(name: str, variant: str = "", folder: Path | None = None, **how: Any)
     made = stepped.run(scenario.load(name, variant), folder, **how)
     assert made["result"] == "pass", "\n" + summary.text(made)
     return made
-
-
-@pytest.mark.parametrize(("name", "variant"), EVERY)
-def test_scenario(name: str, variant: str) -> None:
-    played(name, variant)
 
 
 @pytest.mark.parametrize("variant", scenario.variants("insulation"))
