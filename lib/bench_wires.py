@@ -1,8 +1,8 @@
 # The wires of a board that stands on the bench: pins, two CAN buses and the RS-485 line as sockets on this machine.
 # Where they are is told by `bench.json` in the current directory: {"io": port, "car": port, "converter": port,
-# "field": port, "lockstep": 0 or 1, "retained": file, "reset_cause": number, "wall_s": Unix time at 0 ms of lockstep}.
-# On a board lib/board_wires.py stands in their place, with the same surface; what the board's chip does for it is the
-# runner's part here.
+# "field": port, "lockstep": 0 or 1, "retained": file, "reset_cause": number, "wall_s": Unix time at 0 ms of lockstep};
+# "io": "console" has the pins come over standard input and output. On a board lib/board_wires.py stands in their place,
+# with the same surface; what the board's chip does for it is the runner's part here.
 import json
 import socket
 import time
@@ -55,6 +55,10 @@ def connect(board, protocol, watchdog=0, path="bench.json"):
 
 
 def _stream(port):
+    if port == "console":
+        from console_stream import Console
+
+        return Console()
     stream = socket.socket()
     stream.connect(socket.getaddrinfo("127.0.0.1", port)[0][-1])
     stream.setsockopt(6, _NODELAY, 1)

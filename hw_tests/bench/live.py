@@ -9,11 +9,11 @@ so a run differs a little from the next; what must hold is the same as in the st
 import contextlib
 import json
 import os
-import signal
 import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ import can
 
 from hw_tests.bench import interpreter
 from hw_tests.bench.config import text_of
+from hw_tests.bench.firmware import Firmware, FirmwareProcess
 from hw_tests.bench.frame import Frame
 from hw_tests.bench.lines import Lines
 from hw_tests.bench.play import Outside, Play
@@ -32,18 +33,16 @@ from hw_tests.bench.view import View
 ROOT = Path(__file__).resolve().parent.parent.parent
 MOSQUITTO = ROOT / "build" / "bin" / "mosquitto"
 HEAP_B = 160 * 1024
-HANG_s = 1.0  # the watchdog of boards/bench.py
-BOOT_s = 0.3
 READY_s = 15.0
 _LOOP_s = 0.01
-_CAUSES = {"watchdog": 51, "soft": 0, "power": 0, "exception": 50}
 HELLOS = ("plant", "car", "aggregator", "wire car", "wire converter")
 
 
 class Live:
     """One live run. `run()` once."""
 
-    def __init__(self, scenario: Scenario, folder: Path, view: View | None = None):
+    def __init__(self, scenario: Scenario, folder: Path, view: View | None = None,
+                 make: Callable[["Live"], Firmware] | None = None):  # fmt: skip
         self.scenario = scenario
         self.kind = vehicle(scenario.vehicle)
         self.folder = folder
@@ -58,7 +57,7 @@ class Live:
         self._observing = threading.Lock()
         self._door = socket.create_server(("127.0.0.1", 0))
         self._door.setblocking(False)
-        self._port = {name: free_port() for name in
+        self.port = {name: free_port() for name in
                       ("broker", "car", "car_station", "converter", "converter_station", "pins", "plant",
                        "field")}  # fmt: skip
         self._unnamed: list[Lines] = []
@@ -68,10 +67,7 @@ class Live:
         self._mark_id: int | None = None
         self._mark_now = False
         self._online = False
-        self._restart_s: float | None = None  # the firmware starts anew then
-        self._hang_until_s: float | None = None
-        self._cause = 0
-        self._told_log = 0
+        self._firmware = make(self) if make is not None else self._process()
 
     # --- the whole ---
     def run(self) -> dict[str, Any]:
@@ -86,6 +82,7 @@ class Live:
             self.play.director.done = True
             self.play.tell("bench", f"FAILED: {died}")
         finally:
+            self._firmware.end()
             self.processes.end()
             for lines in [*self._lines.values(), *self._unnamed]:
                 lines.close()
@@ -95,13 +92,20 @@ class Live:
         self.play.draw(phases, made["result"])
         return made
 
+    def _process(self) -> Firmware:
+        port = self.port
+        where = {"io": port["pins"], "car": port["car_station"], "converter": port["converter_station"],
+                 "field": port["field"]}  # fmt: skip
+        return FirmwareProcess(self.processes, self.folder, where,
+                               lambda: self._lines["plant"].send({"do": "hold_outputs", "on": True}))  # fmt: skip
+
     def now_s(self) -> float:
         """Since the scenario began."""
         return time.monotonic() - self._zero_s
 
     # --- start ---
     def _start(self) -> None:
-        port, processes = self._port, self.processes
+        port, processes = self.port, self.processes
         control = f"127.0.0.1:{self._door.getsockname()[1]}"
         self._write_files()
         self._start_broker()
@@ -127,7 +131,7 @@ class Live:
         threading.Thread(target=self._observe, daemon=True).start()
 
     def _write_files(self) -> None:
-        port = self._port
+        port = self.port
         station = {**self.scenario.station, **self.kind.station, "mqtt_port": port["broker"]}
         (self.folder / "config.json").write_text(text_of(station))
         (self.folder / "mosquitto.conf").write_text(
@@ -141,22 +145,11 @@ class Live:
 
     def _listening(self, *names: str) -> None:
         for name in names:
-            self._wait(f"{name} to listen on port {self._port[name]}", lambda name=name: _open(self._port[name]))
-
-    def _start_firmware(self) -> None:
-        port = self._port
-        where = {"io": port["pins"], "car": port["car_station"], "converter": port["converter_station"],
-                 "field": port["field"], "lockstep": 0,
-                 "retained": "retained.bin", "reset_cause": self._cause}  # fmt: skip
-        (self.folder / "bench.json").write_text(json.dumps(where))
-        self._facts["boots"] += 1
-        image = interpreter.kind()
-        self.processes.start("firmware", interpreter.command(image), interpreter.environment(image))
+            self._wait(f"{name} to listen on port {self.port[name]}", lambda name=name: _open(self.port[name]))
 
     def _begin(self) -> None:
-        self._start_firmware()
-        log = self.processes["firmware"].log
-        self._wait("the firmware to be ready", lambda: b"ready " in log.read_bytes())
+        self._firmware.start()
+        self._wait("the firmware to be ready", self._is_ready)
         self._zero_s = time.monotonic()
         self.observer = self.kind.observe()
 
@@ -174,7 +167,7 @@ class Live:
         begun_s = time.monotonic()
         self.processes.check()
         self._hear()
-        self._firmware()
+        self._step_firmware()
         facts = self._facts
         plugged, contactor, bleed, supply = (
             bool(facts.get(name)) for name in ("plugged", "contactor", "bleed", self.kind.supply)
@@ -232,7 +225,7 @@ class Live:
         self.play.arrived(topic, payload, message["retain"])
 
     def _observe(self) -> None:
-        with can.Bus(interface="slcan", channel=_url(self._port["car"]), bitrate=self.kind.bit_s, sleep_after_open=0,
+        with can.Bus(interface="slcan", channel=_url(self.port["car"]), bitrate=self.kind.bit_s, sleep_after_open=0,
                      timeout=0.02) as bus, contextlib.suppress(can.CanError, OSError):  # fmt: skip
             while not self.play.done:
                 message = bus.recv(0.1)
@@ -246,41 +239,20 @@ class Live:
                         self._mark_now = True
 
     # --- the firmware's life ---
-    def _firmware(self) -> None:
-        process = self.processes["firmware"]
-        self._read_log(process.log)
-        now_s = time.monotonic()
-        if self._hang_until_s is not None and now_s >= self._hang_until_s:
-            self._hang_until_s = None
-            process.kill()
-            self._restart_s = now_s + BOOT_s
-        if process.ended and process.expected_to_end and self._restart_s is None and self._hang_until_s is None:
-            self._restart_s = now_s + BOOT_s
-        if self._restart_s is not None and now_s >= self._restart_s:
-            self._restart_s = None
+    def _step_firmware(self) -> None:
+        self._is_ready()
+        if self._firmware.poll():
             with self._observing:
                 self.observer.restarted(int(self.now_s() * 1000))
-            self._start_firmware()
+        self._facts["boots"] = self._firmware.boots
 
-    def _read_log(self, log: Path) -> None:
-        text = log.read_text(errors="replace")
-        lines = text[self._told_log :].split("\n")
-        self._told_log = len(text) - len(lines[-1])
-        for line in lines[:-1]:
+    def _is_ready(self) -> bool:
+        """Its new words; True if it said that it is ready."""
+        lines = self._firmware.lines()
+        for line in lines:
             if not line.startswith("state "):  # for the desk; the view knows better
                 self.play.tell("firmware", line)
-
-    def _reset(self, cause: str) -> None:
-        process = self.processes["firmware"]
-        process.expected_to_end = True
-        self._cause = _CAUSES[cause]
-        if cause == "watchdog":  # it hangs with its outputs as they are, until the watchdog bites
-            process.signal(signal.SIGSTOP)
-            self._hang_until_s = time.monotonic() + HANG_s
-            return
-        if cause == "soft":
-            self._lines["plant"].send({"do": "hold_outputs", "on": True})
-        process.kill()
+        return any(line.startswith("ready ") for line in lines)
 
     # --- what Play asks for ---
     def _act(self, verb: str, args: dict[str, Any]) -> None:
@@ -291,10 +263,9 @@ class Live:
         elif verb == "lose_frame":
             self._lines[f"wire {args['bus']}"].send({"do": verb, **{k: v for k, v in args.items() if k != "bus"}})
         elif verb == "reset":
-            self._reset(args["cause"])
+            self._firmware.reset(args["cause"])
         elif verb == "exception":
-            self.processes["firmware"].expected_to_end = True
-            self._cause = _CAUSES[verb]
+            self._firmware.expect(verb)
             self._lines["plant"].send({"do": verb})
         else:
             self._lines["plant"].send({"do": verb, **args})

@@ -1,0 +1,125 @@
+"""The serial port of a bench board: its words, and between them the records of its pins, told apart.
+
+board -> bench: text, and records of 16 bytes that begin with 15 A5 (pins_link.py); no text has a byte 15
+bench -> board: samples of 32 bytes, the newest at most every 10 ms: all of them would fill 115200 bit/s
+"""
+
+import contextlib
+import select
+import socket
+import time
+from threading import Event, Thread
+from typing import Any, Protocol
+
+from hw_tests.bench.pins_link import FAIL
+
+SAMPLE_B, ANSWER_B = 32, 16
+_MARK = b"\x15\xa5"
+SAMPLE_s = 0.010
+_FLAGS_AT = 8  # of a sample
+
+
+class Port(Protocol):
+    """A serial port, as pyserial has it."""
+
+    def fileno(self) -> int: ...
+
+    def read(self, size: int = 1, /) -> bytes: ...
+
+    def write(self, data: bytes, /) -> int | None: ...
+
+
+class Divider:
+    """Feed it what comes; it keeps a record that has come in part."""
+
+    def __init__(self) -> None:
+        self._in = b""
+
+    def feed(self, data: bytes) -> tuple[bytes, bytes]:
+        """The text in it, and the whole records."""
+        self._in += data
+        text = records = b""
+        while self._in:
+            at = self._in.find(_MARK[:1])
+            if at < 0:
+                text, self._in = text + self._in, b""
+                break
+            text, self._in = text + self._in[:at], self._in[at:]
+            if len(self._in) < ANSWER_B:
+                break
+            if not self._in.startswith(_MARK):  # a byte of noise
+                self._in = self._in[1:]
+                continue
+            records, self._in = records + self._in[:ANSWER_B], self._in[ANSWER_B:]
+        return text, records
+
+
+class Thinner:
+    """Samples as the plant sends them; `due` is what the board gets, one in `period_s`."""
+
+    def __init__(self, period_s: float = SAMPLE_s):
+        self._period_s = period_s
+        self._in = b""
+        self._newest = b""
+        self._flags = 0  # of those that were passed over: an exception that was asked for must not get lost
+        self._sent_s = 0.0
+
+    def feed(self, data: bytes) -> None:
+        """What came from the plant."""
+        self._in += data
+        whole = len(self._in) // SAMPLE_B * SAMPLE_B
+        for at in range(0, whole, SAMPLE_B):
+            self._newest = self._in[at : at + SAMPLE_B]
+            self._flags |= self._newest[_FLAGS_AT] & FAIL
+        self._in = self._in[whole:]
+
+    def due(self, now_s: float) -> bytes:
+        """A sample whose time has come, else nothing."""
+        if not self._newest or now_s - self._sent_s < self._period_s:
+            return b""
+        sample = bytearray(self._newest)
+        sample[_FLAGS_AT] |= self._flags
+        self._newest, self._flags, self._sent_s = b"", 0, now_s
+        return bytes(sample)
+
+
+class ConsoleLink:
+    """Carries both ways in a thread: `text` grows by the board's words; the pins go to the plant's port."""
+
+    def __init__(self, port: Port, pins_port: int, period_s: float = SAMPLE_s):
+        self.text = b""
+        self.failed = ""
+        self._port, self._pins_port, self._thinner = port, pins_port, Thinner(period_s)
+        self._ends = Event()
+        self._thread = Thread(target=self._carry, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """The end; the port stays open."""
+        self._ends.set()
+        self._thread.join(2)
+
+    def _carry(self) -> None:
+        divider, thinner, pins = Divider(), self._thinner, None
+        try:
+            while not self._ends.is_set():
+                watched: list[Any] = [self._port] if pins is None else [self._port, pins]
+                ready, _, _ = select.select(watched, [], [], 0.002)
+                if self._port in ready:
+                    text, records = divider.feed(self._port.read(4096))
+                    self.text += text
+                    if records and pins is None:  # the board's pins are there from its first record on
+                        pins = socket.create_connection(("127.0.0.1", self._pins_port))
+                    if records and pins is not None:
+                        pins.sendall(records)
+                if pins is not None and pins in ready:
+                    thinner.feed(pins.recv(4096))
+                sample = thinner.due(time.monotonic())
+                if sample:
+                    self._port.write(sample)
+        except OSError as error:
+            self.failed = str(error)
+        finally:
+            with contextlib.suppress(OSError):
+                if pins is not None:
+                    pins.close()

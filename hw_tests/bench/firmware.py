@@ -1,0 +1,148 @@
+"""How the firmware of a live run is started, reset and read: as a process on this PC, or on a board at a serial port.
+
+Whoever plays a scenario calls `start(cause)` once, then `poll()` each turn (True: it has just been started anew),
+`lines()` for its words, `reset(cause)` and `expect(cause)` for what the scenario does to it.
+"""
+
+import contextlib
+import json
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from hw_tests.bench import interpreter
+from hw_tests.bench.console_link import ConsoleLink, Port, SAMPLE_s
+from hw_tests.bench.processes import ProcessDied, Processes
+
+HANG_s = 1.0  # the watchdog of boards/bench.py
+BOOT_s = 0.3
+CAUSES = {"watchdog": 51, "soft": 0, "power": 0, "exception": 50}
+Where = dict[str, Any]  # bench.json
+
+
+class Firmware(Protocol):
+    """See above."""
+
+    boots: int
+
+    def start(self) -> None: ...
+
+    def poll(self) -> bool: ...
+
+    def lines(self) -> list[str]: ...
+
+    def reset(self, cause: str) -> None: ...
+
+    def expect(self, cause: str) -> None: ...
+
+    def end(self) -> None: ...
+
+
+class FirmwareProcess:
+    """MicroPython on this PC; `where` is what bench.json says, `hold` keeps the outputs of a soft reset as they are."""
+
+    def __init__(self, processes: Processes, folder: Path, where: Where, hold: Callable[[], None]):
+        self.boots = 0
+        self._processes, self._folder, self._where, self._hold = processes, folder, where, hold
+        self._cause = 0
+        self._told = 0
+        self._restart_s: float | None = None  # it starts anew then
+        self._hang_until_s: float | None = None
+
+    def start(self) -> None:
+        """Once more."""
+        where = {**self._where, "lockstep": 0, "retained": "retained.bin", "reset_cause": self._cause}
+        (self._folder / "bench.json").write_text(json.dumps(where))
+        self.boots += 1
+        image = interpreter.kind()
+        self._processes.start("firmware", interpreter.command(image), interpreter.environment(image))
+
+    def poll(self) -> bool:
+        """One that ended as expected is started again a moment later."""
+        process, now_s = self._processes["firmware"], time.monotonic()
+        if self._hang_until_s is not None and now_s >= self._hang_until_s:
+            self._hang_until_s = None
+            process.kill()
+            self._restart_s = now_s + BOOT_s
+        if process.ended and process.expected_to_end and self._restart_s is None and self._hang_until_s is None:
+            self._restart_s = now_s + BOOT_s
+        if self._restart_s is None or now_s < self._restart_s:
+            return False
+        self._restart_s = None
+        self.start()
+        return True
+
+    def lines(self) -> list[str]:
+        """Whole ones since the last call."""
+        text = self._processes["firmware"].log.read_text(errors="replace")
+        lines = text[self._told :].split("\n")
+        self._told = len(text) - len(lines[-1])
+        return lines[:-1]
+
+    def expect(self, cause: str) -> None:
+        """It will end by itself."""
+        self._processes["firmware"].expected_to_end = True
+        self._cause = CAUSES[cause]
+
+    def reset(self, cause: str) -> None:
+        """As a board would be reset."""
+        self.expect(cause)
+        process = self._processes["firmware"]
+        if cause == "watchdog":  # it hangs with its outputs as they are, until the watchdog bites
+            process.signal(signal.SIGSTOP)
+            self._hang_until_s = time.monotonic() + HANG_s
+            return
+        if cause == "soft":
+            self._hold()
+        process.kill()
+
+    def end(self) -> None:
+        """Its process ends with the others."""
+
+
+class FirmwareBoard:
+    """A board at a serial port whose pins come over its console. `restart()` resets it by hardware (RTS)."""
+
+    def __init__(self, port: Port, pins_port: int, restart: Callable[[], None], period_s: float = SAMPLE_s):
+        self.boots = 0
+        self._restart = restart
+        self._link = ConsoleLink(port, pins_port, period_s)
+        self._told = 0
+        self._ready = 0  # times that it has said so
+
+    def start(self) -> None:
+        """From its beginning."""
+        self.boots += 1
+        self._restart()
+
+    def poll(self) -> bool:
+        """True once for each further `ready`: it has started anew, by our reset or by its own."""
+        if self._link.failed:
+            raise ProcessDied(f"the board's serial port is gone: {self._link.failed}")
+        ready = self._link.text.count(b"ready ")
+        fresh, self._ready = ready > max(1, self._ready), ready
+        self.boots += fresh
+        return fresh
+
+    def lines(self) -> list[str]:
+        """Whole ones since the last call."""
+        text = self._link.text.decode(errors="replace").replace("\r", "")
+        lines = text[self._told :].split("\n")
+        self._told = len(text) - len(lines[-1])
+        return lines[:-1]
+
+    def expect(self, cause: str) -> None:
+        """A board starts anew by itself."""
+
+    def reset(self, cause: str) -> None:
+        """`power` alone: the others need a hand inside the board."""
+        if cause != "power":
+            raise ProcessDied(f"a board at a serial port cannot be reset by {cause!r}, only by its EN line")
+        self._restart()
+
+    def end(self) -> None:
+        """The link ends; the board goes on."""
+        with contextlib.suppress(OSError):
+            self._link.close()
