@@ -54,7 +54,7 @@ class Firmware:
         self.station = station = Station()
         self.wishes = Wishes()
         self.faults = faults = Active(station.events)
-        car_rules, self.session = vehicle(config, station, faults)
+        car_rules, self.session = vehicle(config, station, faults, board)
         self.gate = Gate(car_rules, infypower_rules.Rules(), board.SCALE, board, config["floor_permille"], rtc.image)
         self.sense = Sense(station, faults, board.SCALE)
         self.arbiter = Arbiter(station, self.wishes)
@@ -80,7 +80,7 @@ def metering(config, station, faults, board, field):
     return meter or Energy(station), line
 
 
-def vehicle(config, station, faults):
+def vehicle(config, station, faults, board):
     # The gate's rules and the session of the configured protocol. Only that room is loaded: code is RAM.
     if config["protocol"] == "chademo":
         from firmware.safety import chademo_rules
@@ -88,15 +88,15 @@ def vehicle(config, station, faults):
 
         chosen = settings.Settings(config)
         return chademo_rules.Rules(chosen.number), session.Session(station, faults, chosen)
-    return gbt27930(config, station, faults)
+    return gbt27930(config, station, faults, board)
 
 
-def gbt27930(config, station, faults):
+def gbt27930(config, station, faults, board):
     from firmware.safety import gbt27930_rules
     from firmware.vehicle.gbt27930 import session, settings
 
     rules = gbt27930_rules.Rules(config["discharge_v112"], config["ccs_length"])
-    return rules, session.Session(station, faults, settings.Settings(config))
+    return rules, session.Session(station, faults, settings.Settings(config, board.CAN_RX_FRAMES))
 
 
 class Lost(Exception):

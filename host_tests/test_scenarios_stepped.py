@@ -92,3 +92,17 @@ def test_quiet_is_granted_only_when_nothing_is_under_way() -> None:
     assert {(quiet, safe) for quiet, safe, _ in seen} >= {(1, True), (0, False)}
     assert {phase for quiet, safe, phase in seen if quiet} <= {"idle", "plugged", "bleed", "ended"}
     assert [row for row in seen if row[0] and not row[1]] == []
+
+
+def test_a_board_with_two_receive_buffers_asks_for_two_packets_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Long messages of the car come in rounds, and the whole evening goes as ever (docs/can.md)."""
+    from hw_tests.bench import world
+
+    monkeypatch.setattr(world.board, "CAN_RX_FRAMES", 2)
+    played("evening", folder=tmp_path)
+    asked = [line.split("#")[1] for line in (tmp_path / "car.log").read_text().splitlines() if "1CECF456#11" in line]
+    counts = {int(data[2:4], 16) for data in asked}
+    assert counts <= {1, 2} and 2 in counts
+    assert len(asked) > 10

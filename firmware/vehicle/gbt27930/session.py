@@ -36,7 +36,7 @@ from firmware.station import (
 from firmware.units import TICKS_MASK, UNKNOWN
 from firmware.vehicle.gbt27930 import energy, handshake, stops
 from firmware.vehicle.gbt27930.frames import IDS, LENGTHS, MESSAGES, TP_DT, Told, crm, decode
-from firmware.vehicle.gbt27930.settings import CHARGER_NUMBER, TP_PACKETS
+from firmware.vehicle.gbt27930.settings import CHARGER_NUMBER
 from firmware.vehicle.gbt27930.states import BLEEDING, ENERGY, IDENTIFY, LOCKING
 from firmware.vehicle.gbt27930.wire import CRM, O_CRM, Outbox, Receiver
 
@@ -70,7 +70,7 @@ class Session:
         self.sense = station.sense.now
         self.converter = station.converter.now
         self.told = Told()
-        self.transport = Receiver(TP_PACKETS)
+        self.transport = Receiver(settings.tp_packets)
         self.out = Outbox(self.transport, settings)
         self.poll = self.out.poll  # control asks the outbox itself: a call less for each frame
         self.sent = self.out.sent
