@@ -15,6 +15,7 @@ Times in facts are ms since this process began ("now_ms"); "unix_s" tells when t
 """
 
 import argparse
+import contextlib
 import json
 import queue
 import signal
@@ -72,7 +73,8 @@ class Bus:
         """The end."""
         self._running = False
         self._thread.join(1)
-        self._bus.shutdown()
+        with contextlib.suppress(can.CanError, OSError):  # an adapter that is gone cannot be told
+            self._bus.shutdown()
 
     def _read(self) -> None:
         while self._running:

@@ -1,5 +1,6 @@
 """What passes on the adapter: counted, shown to whoever follows the other side, and handed on."""
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
@@ -30,7 +31,8 @@ class Tap:
 
     def shutdown(self) -> None:
         """The end."""
-        self._bus.shutdown()
+        with contextlib.suppress(can.CanError, OSError):  # an adapter that is gone cannot be told
+            self._bus.shutdown()
 
     def facts(self) -> dict[str, Any]:
         """Counters since the beginning."""
