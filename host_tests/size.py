@@ -7,6 +7,7 @@ adds. In session: the least free heap of `evening` in lockstep, everything loade
 """
 
 import ast
+import functools
 import importlib.util
 import subprocess
 import sys
@@ -38,8 +39,9 @@ print(' '.join(sys.modules))
 """
 
 
+@functools.cache
 def image():
-    """Build the image as `make image` does and return its folder."""
+    """Build the image as `make image` does, once in this process, and return its folder."""
     spec = importlib.util.spec_from_file_location("image", ROOT / ".ci" / "image.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
