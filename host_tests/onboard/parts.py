@@ -14,7 +14,7 @@ class Cable:
 
 class Can:
     # The surface of machine.CAN, as far as the tests use it.
-    MODE_NORMAL, MODE_LOOPBACK = 0, 2
+    MODE_NORMAL, MODE_SILENT_LOOPBACK = 0, 4
     cable = None
     absent = False
     spoils = False
@@ -45,7 +45,7 @@ class Can:
             return 0
         if Can.spoils:
             frame[1] = bytes(8)[: len(frame[1])]
-        ends = [self] if self._mode == self.MODE_LOOPBACK else [e for e in cable.ends if e is not self]
+        ends = [self] if self._mode == self.MODE_SILENT_LOOPBACK else [e for e in cable.ends if e is not self]
         for each in ends:
             if not cable.cut or each is self:
                 each.hear(frame)
