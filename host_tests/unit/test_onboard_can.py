@@ -77,7 +77,8 @@ class Desk:
         try:
             with open("hw_tests/" + name + ".py") as file:
                 source = file.read().replace("import time\n", "")
-            source = source.replace("(125000, 250000, 500000)", "(" + str(self.bus.bitrate) + ",)")  # the model's is fixed
+            rate = "(" + str(self.bus.bitrate) + ",)"  # the model's is fixed
+            source = source.replace("(125000, 250000, 500000)", rate)
             exec(source, {"__name__": "__main__", "time": _Time(self.clock)})
         finally:
             onboard.say, onboard.bus, onboard.the_board, onboard.time = real
