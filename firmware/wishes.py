@@ -93,9 +93,10 @@ class Wishes:
             if wish[W_POWER_W] != UNKNOWN and _lapsed(wish, W_POWER_AT, now):
                 wish[W_POWER_W] = UNKNOWN
                 news = True
-            if wish[W_LIMIT_TTL_ms] and _lapsed(wish, W_LIMIT_AT, now):
+            if (wish[W_CHARGE_MAX_W] != UNKNOWN or wish[W_DISCHARGE_MAX_W] != UNKNOWN) and _lapsed(
+                wish, W_LIMIT_AT, now
+            ):
                 wish[W_CHARGE_MAX_W] = wish[W_DISCHARGE_MAX_W] = UNKNOWN
-                wish[W_LIMIT_TTL_ms] = 0
                 news = True
             if wish[W_FLOOR_permille] != UNKNOWN and _lapsed(wish, W_FLOOR_AT, now):
                 wish[W_FLOOR_permille] = UNKNOWN
@@ -111,9 +112,23 @@ class Wishes:
         spare[WHOLE] = posted
         if posted[W_SEQ] != seq or spare[W_SEQ] != seq:
             return False
+        _stay_lapsed(self.taken[source], spare)
         self._spare = self.taken[source]
         self.taken[source] = spare
         return True
+
+
+def _stay_lapsed(before, wish):
+    # A record that is posted again still holds what lapsed here, be it 12 days ago: then its stamp would be young anew.
+    _stays(before, wish, W_POWER_W, W_POWER_AT)
+    _stays(before, wish, W_CHARGE_MAX_W, W_LIMIT_AT)
+    _stays(before, wish, W_DISCHARGE_MAX_W, W_LIMIT_AT)
+    _stays(before, wish, W_FLOOR_permille, W_FLOOR_AT)
+
+
+def _stays(before, wish, slot, at):
+    if before[slot] == UNKNOWN and before[at] == wish[at] and before[at + 1] == wish[at + 1]:
+        wish[slot] = UNKNOWN
 
 
 def _lapsed(wish, at_slot, now):

@@ -45,6 +45,24 @@ def test_a_lapsed_wish_does_not_come_back_when_the_ticks_wrap():
     assert seen == {UNKNOWN}
 
 
+def test_nor_when_its_source_posts_something_else_then():
+    wishes = Wishes()
+    wishes.post_power(SRC_AGGREGATOR, 1, -20000, 100, 500)
+    wishes.post_limit(SRC_AGGREGATOR, 2, 3000, 4000, 100, 500)
+    wishes.post_floor(SRC_AGGREGATOR, 900, 100, 500)
+    assert taken(wishes, 100, W_POWER_W) == -20000
+    wishes.take(700)
+    wishes.post_stop(SRC_AGGREGATOR, 150)  # 2^30 ms later
+    wishes.take(150)
+    for slot in (W_POWER_W, W_CHARGE_MAX_W, W_DISCHARGE_MAX_W, W_FLOOR_permille):
+        assert wishes.taken[SRC_AGGREGATOR][slot] == UNKNOWN
+    assert wishes.taken[SRC_AGGREGATOR][W_STOP] == 1
+    wishes.post_power(SRC_AGGREGATOR, 3, -1000, 150, 500)
+    assert taken(wishes, 200, W_POWER_W) == -1000
+    wishes.post_floor(SRC_AGGREGATOR, 800, 160, 500)  # what is alive stays
+    assert taken(wishes, 200, W_POWER_W) == -1000
+
+
 def test_a_lease_across_the_wrap():
     wishes = Wishes()
     wishes.post_power(SRC_PLAN, 1, 100, TICKS_MASK - 50, 200)
