@@ -162,7 +162,7 @@ class Soc:
     def _open(self):
         car = self._car
         if self.capacity_Wh and car.soc_permille != UNKNOWN:
-            self.low_mWh = (car.soc_permille - car.soc_step_permille) * self.capacity_Wh
+            self.low_mWh = max(0, car.soc_permille - car.soc_step_permille) * self.capacity_Wh
 
     def _resize(self, capacity_Wh):
         # The same share of another whole.

@@ -1,6 +1,7 @@
 # What the gate remembers across a reset. Runs on CPython and on MicroPython.
 from firmware.safety.retained import Retained
 from firmware.units import UNKNOWN
+from host_tests.unit.safety_account import made
 from host_tests.unit.safety_rig import Rig
 
 
@@ -132,3 +133,17 @@ def test_the_account_survives_a_reset_in_a_session():
     again.charging(0)
     assert again.gate.why == 6  # R_SOC_DOUBT
     assert Rig(floor_permille=500, image=bytearray(256)).gate.soc.low_mWh == UNKNOWN
+
+
+def test_the_doubt_of_a_car_that_began_with_nothing_survives():
+    car, soc = made(soc_permille=0)  # less one step of its report: not below nothing
+    assert soc.low_mWh == 0
+    car.report(0)
+    soc.judge(3800, 0)
+    car.report(600)
+    soc.judge(3800, 0)
+    assert soc.doubted
+    image = bytearray(64)
+    assert Retained().save(image, soc, car)
+    new = Soc()
+    assert Retained().load(image, new) and new.doubted and new.low_mWh == 0
