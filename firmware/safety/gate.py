@@ -88,7 +88,7 @@ class Gate:
         else:
             if not sensed.contactor:
                 sequence.watch()
-            elif sequence.dead and not self.car.insulating:
+            elif sequence.dead and (not self.car.insulating or sequence.burns(now)):
                 self._overstayed(sequence)
             monitors.step(now, self.allowed_dA, self.discharge_ok)
         if sensed.alarm:
@@ -99,7 +99,8 @@ class Gate:
         self.off_needed = sequence.shut | sequence.opening
 
     def _overstayed(self, sequence):
-        # Closed for the insulation test, and the session went on: a battery must not find closed contactors.
+        # Closed for the insulation test, and the session went on: a battery must not find closed contactors. Or one is
+        # there already: it is bled, and not the cable.
         sequence.dead = 0
         sequence.shut = 1
         self._refuse(OUT_CONTACTOR)

@@ -42,6 +42,7 @@ class Sequence:
         self._since = 0  # of the opening
         self._forced = 0  # 1: opened by time and not by current, and counted
         self._opened_at = 0
+        self._bled_at = 0  # OUT_BLEED changed last
         self.bleeding = 0  # 1: after an opening by shut
         self.closed = 0  # feedback when it was looked at last
         self._link_low_dV = TICKS_MASK  # lowest link voltage since ON left
@@ -61,6 +62,10 @@ class Sequence:
             self._link_low_dV = TICKS_MASK
         elif link_dV < self._link_low_dV:
             self._link_low_dV = link_dV
+
+    def burns(self, now):
+        # Bled with the contactors closed, for longer than link and cable take: it is a battery that is bled.
+        return self.held & OUT_BLEED and (now - self._bled_at) & TICKS_MASK > _BLEED_ms
 
     def vet(self, mask, now):
         held = self.held
@@ -84,6 +89,8 @@ class Sequence:
             mask = self._bleed(mask, now)
         changed = (mask ^ held) & (OUT_BLEED | OUT_LOCK | OUT_AUX | OUT_D1 | OUT_D2)
         if changed:
+            if changed & OUT_BLEED:
+                self._bled_at = now
             wrong = self._out_of_order(mask, changed)
             if changed & (OUT_D1 | OUT_D2):
                 wrong = self._car.pins(mask, now) | wrong  # wires of one protocol: its rules know their order
@@ -141,8 +148,9 @@ class Sequence:
         sensed = self._sensed
         wrong = 0
         closed = mask & OUT_CONTACTOR or sensed.contactor
-        if changed & OUT_BLEED and mask & OUT_BLEED and closed and not self._car.insulating:
-            wrong = OUT_BLEED
+        if changed & OUT_BLEED and mask & OUT_BLEED and closed:
+            if not (self.dead if mask & OUT_CONTACTOR else self._car.insulating):
+                wrong = OUT_BLEED
         if changed & OUT_AUX:
             if mask & OUT_AUX:
                 if not sensed.plugged:

@@ -126,7 +126,8 @@ class Measure:
     def _leaks(self, link_dV):
         sense = self._stage.sense
         return (
-            link_dV < self._level_dV * 90 // 100
+            self._stage.reached.open  # what is read then is of the link alone
+            or link_dV < self._level_dV * 90 // 100
             or not -_LEAK_dA <= sense[S_CURRENT_dA] <= _LEAK_dA
             or not -_APART_dV <= link_dV - sense[S_INLET_dV] <= _APART_dV
         )
@@ -154,7 +155,9 @@ class Measure:
     def _lower(self, now):
         # GB/T 18487.1-2015: discharged first, with link and cable together, then opened.
         stage = self._stage
-        if stage.converter[V_ON] == 0 and stage.reached.idle:
+        if stage.reached.open:  # the gate's doing: it could not be bled
+            self._blame(stage.sense[S_LINK_dV], now)
+        elif stage.converter[V_ON] == 0 and stage.reached.idle:
             stage.relays = stage.relays & ~OUT_ENABLE | OUT_BLEED
             if stage.below(SAFE_dV):
                 stage.relays &= ~OUT_CONTACTOR

@@ -1,6 +1,6 @@
 # Contactors that close onto a dead cable, for the insulation test. Runs on CPython and on MicroPython.
-from firmware.signals import OUT_CONTACTOR
-from host_tests.unit.safety_rig import IDLE_OUTPUTS, RUN_OUTPUTS
+from firmware.signals import OUT_BLEED, OUT_CONTACTOR, OUT_ENABLE
+from host_tests.unit.safety_rig import IDLE_OUTPUTS, RUN_OUTPUTS, Rig
 from host_tests.unit.test_safety_sequence import closed, made, set_
 
 
@@ -23,3 +23,53 @@ def test_until_the_current_is_down_a_test_is_not_over():
     sequence.vet(RUN_OUTPUTS, 10)
     sensed.current_dA = 51
     assert sequence.vet(IDLE_OUTPUTS, 20) & OUT_CONTACTOR and sequence.dead == 1
+
+
+CHM = 0x1826F456
+TEST_OUTPUTS = IDLE_OUTPUTS | OUT_CONTACTOR
+
+
+def in_the_test():
+    rig = Rig().plug()
+    assert rig.to_car(CHM, b"\x01\x01\x00")
+    rig.tick(2)
+    rig.asked = TEST_OUTPUTS
+    rig.tick(8)
+    assert rig.contactor and rig.gate.sequence.dead
+    return rig
+
+
+def bled_ms(rig, ticks):
+    # How long it was bled with the contactors closed.
+    rig.asked = (TEST_OUTPUTS | OUT_BLEED) & ~OUT_ENABLE
+    ms = 0
+    for _ in range(ticks):
+        rig.tick()
+        ms += 10 if rig.outputs & OUT_BLEED and rig.contactor else 0
+    return ms
+
+
+def test_a_car_that_closes_its_contactors_in_the_test_is_not_bled_for_long():
+    rig = in_the_test()
+    rig.battery_V = 380
+    assert 5000 <= bled_ms(rig, 3000) <= 5000 + 100
+    assert not rig.contactor and rig.gate.opened_under_load == 0
+
+
+def test_link_and_cable_are_bled_together_as_long_as_it_takes():
+    rig = in_the_test()
+    rig.link_V = rig.inlet_V = 400
+    assert bled_ms(rig, 499) == 4990 and rig.contactor and rig.gate.refused == 0
+    rig.asked = TEST_OUTPUTS  # each bleeding has its own time
+    rig.tick(300)
+    assert bled_ms(rig, 499) == 4990 and rig.contactor and rig.gate.refused == 0
+
+
+def test_a_hello_in_a_session_makes_no_dead_cable_of_a_battery():
+    rig = Rig().charging(0)
+    assert rig.to_car(CHM, b"\x01\x01\x00")
+    rig.tick(2)
+    rig.asked = RUN_OUTPUTS | OUT_BLEED
+    rig.tick(3)
+    assert rig.contactor and not rig.outputs & OUT_BLEED
+    assert rig.gate.sequence.refused_bits == OUT_BLEED

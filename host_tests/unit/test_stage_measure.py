@@ -2,6 +2,7 @@
 
 from firmware.contract import INSULATE, OFF
 from firmware.faults import (
+    F_BLEED,
     F_CAR_CONTACTOR_WELDED,
     F_CONTACTOR_FEEDBACK,
     F_CONVERTER_MISSING,
@@ -162,3 +163,13 @@ def test_voltage_outside_is_the_cars_contactor():
 def test_no_converter_no_test():
     rig = Rig(ready=0)
     fails_with(rig, F_CONVERTER_MISSING)
+
+
+def test_contactors_that_the_gate_opens_end_it():
+    rig = Rig().held()
+    rig.stage.relays &= ~OUT_CONTACTOR  # what is read from here on is of the link alone
+    fails_with(rig, F_INSULATION, 200)
+    rig = Rig()
+    rig.until(lambda: rig.stage.relays & OUT_BLEED and rig.closed)
+    rig.stage.relays &= ~OUT_CONTACTOR
+    fails_with(rig, F_BLEED, 200)
