@@ -177,6 +177,7 @@ def run():
         by_hand = 1
         raise
     except Exception as error:
+        hardware.keys(-1)  # it may have been the tick that closed the contactors
         sys.print_exception(error)
         fw.faults.set(F_TICK, 0, time.ticks_ms())
         raise Lost(error)
