@@ -14,7 +14,9 @@ WISH_W = 750  # 2 A at 375 V
 
 def idle(**changes):
     """A session of that car that charges, and then rests."""
-    return rest(Rig({"car_awake_s": 20}, **{"bits": LEAF, "minutes": 255, **changes}).running())
+    car = {"bits": LEAF, "minutes": 255}
+    car.update(changes)
+    return rest(Rig({"car_awake_s": 20}, **car).running())
 
 
 def wish(rig):
