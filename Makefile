@@ -32,11 +32,12 @@ help: ## show this list
 	@echo "Sluice: firmware for a bidirectional DC charging station. Targets:"
 	@echo
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name text; do \
-		printf '  make %-11s %s\n' "$$name" "$$text"; done
+		printf '  make %-12s %s\n' "$$name" "$$text"; done
 	@echo
 	@echo "Variables: SCENARIO ($(SCENARIO)), VEHICLE (gbt27930, chademo; else the scenario's own), ARGS (handed on), PYTHON ($(PYTHON), 3.11 or newer)."
+	@echo "Scenarios: $(basename $(notdir $(wildcard hw_tests/bench/scenarios/[a-z]*.toml))); one variant: ARGS=\"--variant NAME\"."
 
-run: bootstrap ## play a session live: SCENARIO=evening VEHICLE=chademo; results in build/run/
+run: bootstrap ## play a session live: SCENARIO=evening VEHICLE=chademo; results in build/run/SCENARIO/
 	@$(RUN) -m hw_tests.bench run $(SCENARIO) $(if $(VEHICLE),--vehicle $(VEHICLE)) $(ARGS)
 
 scenarios: bootstrap ## play every scenario live with every vehicle, one a processor (ARGS=--jobs 1: one after the other)
@@ -88,7 +89,7 @@ mutants: bootstrap ## break the safety code on purpose, line by line; every surv
 lint: bootstrap ## ruff, and types: the firmware against MicroPython's stubs, the rest against CPython
 	@$(RUN) .ci/lint.py
 
-image: bootstrap ## compile what goes onto the board into build/board/ and build/board.romfs build/board_rom build/board_rom.json
+image: bootstrap ## compile what goes onto the board into build/board/ (files) and build/board.romfs (ROM partition)
 	@$(RUN) .ci/image.py
 
 boards: bootstrap ## draw every board's wiring and list its parts: docs/boards/ from firmware/boards/

@@ -145,6 +145,8 @@ def test_wrong_words_are_explained(capsys):
         with pytest.raises(SystemExit):
             main.arguments(words_)
         assert says in capsys.readouterr().err
+    assert main.main([""]) == 2
+    assert "say PORT=/dev/ttyUSB0 (`make console` alone" in capsys.readouterr().err
     assert main.main(["/dev/ttyNEVER"]) == 2
     assert "/dev/ttyNEVER cannot be opened" in capsys.readouterr().err
 

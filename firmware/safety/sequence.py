@@ -16,7 +16,7 @@ from firmware.signals import (
 from firmware.units import TICKS_MASK
 
 OPEN_dA = const(50)  # contacts may part (GB/T 18487.1-2015 B.3.7)
-_OPEN_WITHIN_ms = const(90)  # issue 2: whatever flows, open 90 ms after the event ...
+_OPEN_WITHIN_ms = const(90)  # docs/safety.md: whatever flows, open 90 ms after the event ...
 _SEEN_ms = const(20)  # ... of which two ticks pass before we know of it
 SAFE_dV = const(600)  # 60 V
 _MATCH_dV = const(100)  # house rule 13: link and inlet differ by at most 10 V

@@ -46,7 +46,7 @@ class SerialBoard:
 
     def _open(self) -> None:
         if not self.port:
-            raise BoardError("no board was named: say PORT=/dev/ttyUSB0 (`mpremote devs` lists what is there)")
+            raise BoardError("no board was named: say PORT=/dev/ttyUSB0 (`make console` alone lists what is there)")
         try:
             self._link = SerialTransport(self.port, baudrate=_BAUD, timeout=_READ_s)
         except (TransportError, OSError) as error:
