@@ -100,6 +100,7 @@ class Terminal:
 
 
 @pytest.mark.skipif(not interpreter.MICROPYTHON.exists(), reason="no MicroPython in build/bin: run make bootstrap")
+@pytest.mark.skipif("SLUICE_IDLE" not in os.environ, reason="real time through a terminal: SLUICE_IDLE=1 if idle")
 def test_a_whole_scenario_against_a_board_on_a_terminal(tmp_path):
     live.make_image()
     terminals = []
