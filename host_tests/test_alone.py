@@ -270,7 +270,9 @@ def test_piped_it_tells_a_line_an_event_and_ends_on_ctrl_c(wire):
     text, _ = car.communicate(timeout=20)
     lines = text.splitlines()
     assert car.returncode == 0 and lines[-1].split(" s ", 1)[1].split() == ["end", "stopped"], text
-    assert [line.split()[-1] for line in lines if " phase " in line][:3] == ["awake", "handshake", "identify"]
+    phases = [line.split()[-1] for line in lines if " phase " in line]
+    assert phases[0] == "awake"  # each is told when it is seen: a busy computer may miss a short one
+    assert "identify" in phases and "charge" in phases[phases.index("identify") :]
 
 
 def test_an_adapter_that_goes_ends_the_program_with_a_sentence():

@@ -25,6 +25,8 @@ def test_every_scenario_holds_and_its_ticks_do_the_same_on_micropython(name, var
     path = ROOT / "build" / "test" / "traces" / f"{name}-{variant or 'only'}.trace"
     made = record(scenario.load(name, variant), path)
     assert made["result"] == "pass", "\n" + summary.text(made)
+    if "can" in scenario.load(name, variant).plant:
+        pytest.skip("it holds on CPython; the replay's stand-in for the driver has no chip that fails")
     if not MICROPYTHON.exists():
         pytest.skip("it holds on CPython; no MicroPython for the rest: `make test` fetches it")
     counted = replay(path)  # ReplayFailed, with MicroPython's own words, if a tick asks for memory
