@@ -1,7 +1,8 @@
 # Pins to their safe level before anything else: a soft reset and an exception leave the outputs of an ESP32 as they
 # were. Which board this is stands in board.txt, its outputs in firmware/boards/. Where either cannot be read, every pin
 # that could drive something becomes an input, as after power-on, and the resistors at the drivers hold them off.
-# Nothing here may fail: what raises is told, and main.py says what to do. The bench has no pins of its own.
+# Nothing here may fail: what raises is told, and main.py says what to do. The bench has no pins of its own. Where the
+# image is in a ROM partition, that is mounted first: the board's data lies there.
 import gc
 import sys
 
@@ -36,6 +37,61 @@ def loosen(Pin, pins):
             pass
 
 
+def places():
+    # Ours before what the build has frozen: ESP32 builds freeze an umqtt.simple that is not the pinned one of lib/.
+    if "/lib" in sys.path and ".frozen" in sys.path:
+        sys.path.remove("/lib")
+        sys.path.insert(sys.path.index(".frozen"), "/lib")
+
+
+def rom():
+    # The slot of the ROM partition that rom.txt names becomes /rom and comes before all else (docs/desk.md). What
+    # MicroPython mounted by itself is the partition's start, whoever wrote it and however far: it goes. Without rom.txt
+    # the image is in the root. Returns what proven() takes.
+    import vfs
+
+    unmount(vfs)
+    try:
+        with open("rom.txt") as file:
+            start, length, digest = file.read(99).split()
+        memory = memoryview(vfs.rom_ioctl(2, 0))[int(start) : int(start) + int(length)]  # type: ignore[attr-defined]
+        vfs.mount(vfs.VfsRom(memory), "/rom")  # type: ignore[attr-defined]
+        sys.path[:0] = ["/rom", "/rom/lib"]
+        return memory, digest
+    except Exception as error:
+        if getattr(error, "errno", 0) != 2:  # ENOENT: there is no rom.txt
+            print("boot: no image in ROM (%r): repeat make flash" % error)
+    return None, None
+
+
+def unmount(vfs):
+    if not hasattr(vfs, "rom_ioctl"):  # MicroPython mounts none by itself; the bench does
+        return
+    sys.path[:] = [place for place in sys.path if place[:4] != "/rom"]
+    try:
+        vfs.umount("/rom")
+    except OSError:  # nothing was mounted there
+        pass
+
+
+def proven(memory, digest):
+    # After the pins are safe, before anything of it runs the station: is the ROM what the flash verified? Something
+    # else may have written the partition since.
+    if memory is None:
+        return
+    import hashlib
+
+    import vfs
+
+    if hashlib.sha256(memory).digest().hex() == digest:
+        return
+    print("boot: the image in ROM is not what was flashed: repeat make flash")
+    unmount(vfs)
+    for name in list(sys.modules):
+        if name[:8] == "firmware":
+            del sys.modules[name]
+
+
 def switch():
     # The second half of a flash (docs/desk.md): switch.txt is there only after every new file lies verified beside its
     # old one. Each line may be carried out twice, so a cut at any point is finished at the next start. What cannot be
@@ -60,8 +116,11 @@ def switch():
     sys.exit()  # from boot.py a soft reset: what was imported above may have been of the old image
 
 
+places()
+ROM = rom() if sys.implementation.name == "micropython" else (None, None)
 if sys.platform == "esp32":
     safe()
+proven(*ROM)
 if hasattr(gc, "threshold"):
     # While the station is loaded, collect often: garbage that lies between code until the heap is full leaves it in
     # pieces. main.py takes it back.
