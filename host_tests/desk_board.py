@@ -18,9 +18,9 @@ BLOCK_B = 4096
 MODES = {10: "raw", 11: "friendly"}
 
 
-def command(keys, flash, blocks, mode, log="", fake="{}"):
+def command(keys, flash, blocks, mode, log="", fake="{}", rom_blocks=0):
     """The words that start the inside of a board."""
-    words = [keys, flash, blocks, mode, log, fake]
+    words = [keys, flash, blocks, mode, log, fake, rom_blocks]
     return [str(MICROPYTHON), "-X", "heapsize=160k", str(PROGRAM), *map(str, words)]
 
 
@@ -106,13 +106,14 @@ class DeskBoard(Wire):
         blocks: of 4 KB.
         log: file that every change of the flash is appended to.
         fake: what `sys` is to claim, as text of a dict.
+        rom_blocks: of 4 KB, of a partition for a ROM file system, behind the others in the same file.
     """
 
-    def __init__(self, flash, blocks=64, log=None, fake="{}"):
+    def __init__(self, flash, blocks=64, log=None, fake="{}", rom_blocks=0):
         super().__init__()
-        self.flash, self.blocks, self.log, self.fake = Path(flash), blocks, log, fake
+        self.flash, self.blocks, self.log, self.fake, self.rom_blocks = Path(flash), blocks, log, fake, rom_blocks
         if not self.flash.exists():
-            self.flash.write_bytes(b"\xff" * BLOCK_B * blocks)
+            self.flash.write_bytes(b"\xff" * BLOCK_B * (blocks + rom_blocks))
         self._keys_in, self._keys_out = os.pipe()
         self._in_read, self._in_write = os.pipe()
         self._out_read, self._out_write = os.pipe()
@@ -137,7 +138,7 @@ class DeskBoard(Wire):
     def _spawn(self, mode):
         self.starts += 1
         keys = f"/proc/self/fd/{self._keys_out}"
-        words = command(keys, self.flash, self.blocks, mode, self.log or "", self.fake)
+        words = command(keys, self.flash, self.blocks, mode, self.log or "", self.fake, self.rom_blocks)
         return subprocess.Popen(words, stdin=self._in_read, stdout=self._out_write, pass_fds=[self._keys_out], cwd="/")
 
     def _from_tool(self):

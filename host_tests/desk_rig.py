@@ -2,31 +2,42 @@
 
 import io
 import subprocess
+import sys
+import tempfile
 import time
+from dataclasses import replace
+from pathlib import Path
 
 from host_tests.desk_board import MODES, ROOT, command
 from hw_tests.desk.desk import Desk
 from hw_tests.desk.image import Image
 from hw_tests.desk.progress import Teller
 
+sys.path.insert(0, str(ROOT / ".ci"))
+import rom as rom_images
+
 DEADLINE_s = 120.0  # for what takes well under a second: only a hang gets here
 BOOT = (ROOT / "boot.py").read_bytes()
 
 # The stand-in says `ready` only if every module is of the same version: half of each would be MIXED.
 MAIN = b"""
-import time, micropython
+import sys, time, micropython
 VERSION = %d
 from firmware import a
 from firmware.deep import b
 import c
-try:
-    micropython.kbd_intr(%d)
-    print('ready' if a.V == b.V == c.V == VERSION else 'MIXED', open('image.txt').read().strip())
-    while %d:
-        print('state idle %s')
-        time.sleep(0.02)
-except KeyboardInterrupt:
-    print('interrupted')
+def run():
+    try:
+        micropython.kbd_intr(%d)
+        print('from', a.__file__, VERSION, sys.path)
+        print('ready' if a.V == b.V == c.V == VERSION else 'MIXED', open('image.txt').read().strip())
+        while %d:
+            print('state idle %s')
+            time.sleep(0.02)
+    except KeyboardInterrupt:
+        print('interrupted')
+if __name__ == '__main__':
+    run()
 """
 
 
@@ -41,6 +52,16 @@ def image(version, *, stays=1, interrupt=3, state="safe", boot=BOOT, more=None):
         "lib/c.py": b"V = %d\n" % version,
     }
     return Image({**files, **(more or {})})
+
+
+def with_rom(what):
+    """The same image, also as a ROM file system."""
+    with tempfile.TemporaryDirectory() as folder:
+        for name, data in what.files.items():
+            path = Path(folder) / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        return replace(what, rom=rom_images.image_of(Path(folder)))
 
 
 class Heard(Teller):
@@ -60,11 +81,11 @@ def desk(board, **more):
     return Desk(board.device, Heard(), **{"listen_s": 1.0, "ready_s": DEADLINE_s, **more})
 
 
-def boot(flash, blocks=64):
+def boot(flash, blocks=64, rom_blocks=0, fake="{}"):
     """Start what is on a flash, without a wire, until it ends or sits at the prompt; what it said."""
     said, mode = "", "friendly"
     for _ in range(4):  # a switch resets once
-        words = command("/dev/null", flash, blocks, mode)
+        words = command("/dev/null", flash, blocks, mode, "", fake, rom_blocks)
         done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=DEADLINE_s, cwd="/")
         said += done.stdout.decode(errors="replace") + done.stderr.decode(errors="replace")
         if done.returncode not in MODES:

@@ -1,16 +1,18 @@
 # A board for the desk's tools, run by MicroPython on a PC: littlefs on a file that stands for the flash, boot.py and
 # main.py as the ESP32 starts them, and MicroPython's raw REPL (with raw paste) on standard input and output.
 #
-#   micropython desk_repl.py KEYS FLASH BLOCKS MODE LOG [FAKE]
+#   micropython desk_repl.py KEYS FLASH BLOCKS MODE LOG [FAKE [ROM_BLOCKS]]
 #
 # MODE: raw or friendly, as it was before the reset. LOG: every change of the flash is appended to it ("" for none).
-# FAKE: a dict of what sys.implementation is to claim. Exit status 10: a soft reset (raw), 11: the same (friendly).
+# FAKE: a dict of what sys.implementation is to claim. ROM_BLOCKS: of a partition for a ROM file system, behind those of
+# the file system (desk_rom.py). Exit status 10: a soft reset (raw), 11: the same (friendly).
 # KEYS: the path where the wire is told whether a Ctrl-C is an interrupt now ("i") or a byte as any other ("n").
 import io
 import os
 import struct
 import sys
 
+import desk_rom
 import micropython
 import vfs
 
@@ -185,8 +187,11 @@ def mount(flash):
     sys.path[:] = ["", ".frozen", "/lib"]
 
 
-def main(path, blocks, mode, log, fake="{}"):
-    mount(Flash(path, int(blocks), log))
+def main(path, blocks, mode, log, fake="{}", rom_blocks="0"):
+    flash = Flash(path, int(blocks), log)
+    mount(flash)
+    if int(rom_blocks):
+        desk_rom.attach(flash, path, int(rom_blocks), Shim)
     sys.modules["micropython"] = Shim(micropython, {"kbd_intr": keys.kbd_intr})
     fake = eval(fake)
     if fake:

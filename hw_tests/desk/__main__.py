@@ -29,6 +29,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     for command in made.values():
         command.add_argument("--port", default="", help="the serial port")
     made["flash"].add_argument("--board", default="", help="which board it is: " + ", ".join(flash.boards()))
+    made["flash"].add_argument("--files", action="store_true", help="as files, also if the board has a ROM partition")
     made["config"].add_argument("--file", default="", help="the configuration, JSON (docs/config.md)")
     made["logs"].add_argument("--stop", action="store_true", help="stop a running station (while it is safe)")
     return parser.parse_args(words)
@@ -43,7 +44,7 @@ def run(given: argparse.Namespace) -> None:
     if not given.port:
         raise no_port_given(given.command)
     if given.command == "flash":
-        flash.flash(Desk(given.port), given.board)
+        flash.flash(Desk(given.port), given.board, files=given.files)
     elif given.command == "console":
         console.show(given.port)
     elif given.command == "logs":

@@ -17,13 +17,22 @@ HASH_DIGITS = 16
 # The board's own: never compared, never removed.
 KEPT = ("config.json", "config.old.json", "board.txt", "webrepl_cfg.py")
 MANIFEST, IMAGE, BOARD_NAME = "manifest.txt", "image.txt", "board.txt"
+ROM_FILE = "rom.txt"  # which slot of the ROM partition counts; where it is, the files in the root do not
 
 
 @dataclass(frozen=True)
 class Image:
-    """Name on the board -> bytes."""
+    """What a board can be given.
+
+    Attributes:
+        files: name on the board -> bytes.
+        rom: the same as a ROM file system, b"" where there is none.
+        named: the hash that names it; "" is that of the files' manifest.
+    """
 
     files: dict[str, bytes]
+    rom: bytes = b""
+    named: str = ""
 
     @property
     def manifest(self) -> bytes:
@@ -34,7 +43,7 @@ class Image:
     @property
     def hash(self) -> str:
         """The name of the whole image: what `ready` must say."""
-        return digest(self.manifest)[:HASH_DIGITS]
+        return self.named or digest(self.manifest)[:HASH_DIGITS]
 
 
 def digest(data: bytes) -> str:
@@ -67,7 +76,8 @@ def build() -> Image:
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     try:
-        return load(module.build_image())
+        image = load(module.build_image())
+        return Image(image.files, module.ROM.read_bytes())
     except module.DoesNotCompile as error:
         raise Trouble(str(error)) from None
 

@@ -9,7 +9,7 @@ the list is removed last. docs/desk.md says why this and not two folders.
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from hw_tests.desk.image import IMAGE, KEPT, MANIFEST, Image, digest
+from hw_tests.desk.image import IMAGE, KEPT, MANIFEST, ROM_FILE, Image, digest
 
 SWITCH = "switch.txt"
 NEW = ".new"
@@ -95,8 +95,9 @@ def make(image: Image, there: dict[str, int], hashes: dict[str, str], ours: set[
 
 
 def _gone(image: Image, there: dict[str, int], ours: set[str]) -> set[str]:
-    """What was ours and is no more; and a source beside a compiled file, as MicroPython would take the source."""
-    had = {name for name in ours if name in there and name not in image.files}
+    """What was ours and is no more; a source beside a compiled file, as MicroPython would take the source; and what
+    would start another image from ROM."""
+    had = {name for name in {*ours, ROM_FILE} if name in there and name not in image.files}
     hiding = {name[:-4] + ".py" for name in image.files if name.endswith(".mpy")} & set(there)
     return {name for name in had | hiding if name not in KEPT and there[name] >= 0}
 
