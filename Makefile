@@ -49,7 +49,7 @@ car: bootstrap ## an emulated car alone on an adapter: CAN=slcan:/dev/ttyACM0 VE
 converter: bootstrap ## an emulated converter alone on an adapter: CAN=socketcan:can0 (docs/bench.md)
 	@$(RUN) -m hw_tests.bench.alone converter --can "$(CAN)" $(ARGS)
 
-flash: bootstrap ## bring a board to this image: PORT=/dev/ttyUSB0, the first time BOARD=lilygo_t2can (docs/desk.md)
+flash: bootstrap ## bring a board to this image: PORT=/dev/ttyUSB0, the first time BOARD=lilygo_t2can; into ROM if it has some (docs/desk.md)
 	@$(RUN) -m hw_tests.desk flash --port "$(PORT)" --board "$(BOARD)" $(ARGS)
 
 console: bootstrap ## show what a board says: PORT=...; sends nothing, so it never disturbs a session
