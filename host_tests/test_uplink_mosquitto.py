@@ -131,7 +131,7 @@ class StationProcess:
 def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The services compiled, with the names of their constants: uplink_station.py is a source that needs them."""
     folder = tmp_path_factory.mktemp("image")
-    rooms = ["units", "faults", "station", "wishes", "clock", "services", "fault_text", "__init__"]
+    rooms = ["units", "faults", "station", "wishes", "clock", "services", "console", "fault_text", "__init__"]
     sources = [ROOT / "firmware" / f"{room}.py" for room in rooms]
     for room in ("config", "planner", "journal", "uplink"):
         sources += sorted((ROOT / "firmware" / room).glob("*.py"))

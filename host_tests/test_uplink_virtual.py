@@ -144,7 +144,8 @@ def test_a_broker_that_refuses_is_tried_again(code):
     rig = Rig()
     rig.broker.refuse_code = code
     rig.run(3000)
-    assert f"MQTTException({code}" in rig.lines[0]
+    told = [line for line in rig.lines if not line.startswith("state ")]
+    assert f"MQTTException({code}" in told[0]
     rig.broker.refuse_code = 0
     rig.run(10000)
     assert rig.said("birth")

@@ -1,4 +1,5 @@
-"""The numbered CAN tests (hw_tests/03, 04) on the real drivers and the models of their chips. Both interpreters."""
+"""The numbered CAN tests (hw_tests/03, 04) on the real drivers and the models of their chips. On CPython
+alone: it takes minutes on MicroPython, where the drivers and the numbered tests have tests of their own."""
 
 import json
 import sys
