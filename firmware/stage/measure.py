@@ -113,7 +113,9 @@ class Measure:
         elif self._record[I_AGE_ms] > _SILENT_ms:
             stage.fail(F_MONITOR, 0, now)
         elif self._state == _RAISE:
-            if link_dV >= self._level_dV * 95 // 100:
+            if self._flows():  # a car that has closed its own contactors would be charged, untold
+                stage.fail(F_INSULATION, max(0, link_dV), now)
+            elif link_dV >= self._level_dV * 95 // 100:
                 self._good = self._bad = 0
                 self._go(_HOLD, now)
         elif self._leaks(link_dV):
@@ -123,13 +125,15 @@ class Measure:
         else:
             self._read(now)
 
+    def _flows(self):
+        return not -_LEAK_dA <= self._stage.sense[S_CURRENT_dA] <= _LEAK_dA
+
     def _leaks(self, link_dV):
-        sense = self._stage.sense
         return (
             self._stage.reached.open  # what is read then is of the link alone
             or link_dV < self._level_dV * 90 // 100
-            or not -_LEAK_dA <= sense[S_CURRENT_dA] <= _LEAK_dA
-            or not -_APART_dV <= link_dV - sense[S_INLET_dV] <= _APART_dV
+            or self._flows()
+            or not -_APART_dV <= link_dV - self._stage.sense[S_INLET_dV] <= _APART_dV
         )
 
     def _read(self, now):

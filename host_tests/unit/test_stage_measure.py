@@ -153,6 +153,14 @@ def test_a_link_that_does_not_rise_or_sags_or_leaks():
     fails_with(rig, F_INSULATION, 5)
 
 
+def test_a_car_that_closes_in_the_test_is_not_charged():
+    rig = Rig()
+    rig.until(lambda: rig.on)
+    assert not reached(rig).fault
+    rig.pack_dV = 3700  # the link cannot rise to where the test is
+    fails_with(rig, F_INSULATION, 5)
+
+
 def test_voltage_outside_is_the_cars_contactor():
     rig = Rig(pack_dV=3800)
     fails_at = rig.until(lambda: reached(rig).fault)

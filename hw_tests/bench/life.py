@@ -23,6 +23,7 @@ SAFE_V = 60.0
 _CLOSING_V = 15.0  # 10 V allowed, sensors of 0.2 V, and what the link moves within the relay's 30 ms
 _FLOW_A = 1.5
 _FLOW_ms = 60  # shorter ones are capacitors
+_BLED_ms = 5300  # with K1/K2 closed: the gate's 5 s, the relays of bleeder and contactors
 _AFTERGLOW_ms = 4000  # from the last order to discharge until nothing flows back any more: 50 A at 20 A/s, and a stop
 _TAKEN = 0.0003  # share of the battery: what the switch-off itself may take
 _TAKEN_BY_A_LIE = 0.025  # house rule 3: no step after energy worth 2 %
@@ -49,11 +50,14 @@ _EXCUSES: dict[str, tuple[str, ...]] = {
     "pins sensor inlet": ("sober", "lock", "closing", "end", "floor"),
     "pins sensor current": ("sober", "load", "floor", "flow"),
     "pins freeze": ("sober", "load", "lock", "closing", "end"),
+    "pins car_contactor closes": ("sober", "end", "lock", "closing"),  # it may, while the relay of K1/K2 moves
     "pins contactor": ("sober", "load", "end", "lock"),
     "pins lock": ("sober", "lock"),
     "reset": ("sober", "lock"),
     "exception": ("sober",),
     "lose_frame": ("sober",),
+    "field": ("sober",),
+    "unplug force": ("lock",),
 }
 
 
@@ -98,6 +102,7 @@ class Life:
         self._plant.watch_soc = self._floor
         self._discharge_ms = -_AFTERGLOW_ms  # when an order to discharge was last alive
         self._against_ms = 0
+        self._bled_ms = 0
         self._locked = False
         self._inrushes = 0
         self._openings = self._loaded = 0
@@ -161,7 +166,10 @@ class Life:
 
     def _excuse(self, event: Event) -> None:
         args = event.args
-        words = f"{event.what} {args.get('what', '')} {(args.get('args') or {}).get('name', '')}"
+        inner = args.get("args") or {}
+        words = f"{event.what} {args.get('what', '')} {inner.get('name', inner.get('kind', ''))}"
+        if args.get("force"):
+            words = f"{event.what} force"
         for trouble, excuses in _EXCUSES.items():
             if words.startswith(trouble):
                 self.excused.update(excuses)
@@ -203,6 +211,9 @@ class Life:
     def _do_pins(self, what: str, args: dict[str, Any] | None = None) -> None:
         self.world.around.rig.do("pins", what, args)
 
+    def _do_field(self, what: str, args: dict[str, Any] | None = None) -> None:
+        self.world.around.rig.do("field", what, args)
+
     def _do_lose_frame(self, bus: str, can_id: int, count: int) -> None:
         self.world.around.do("lose_frame", {"bus": bus, "id": can_id, "data": "", "count": count})
 
@@ -236,6 +247,13 @@ class Life:
             if not locked and "lock" not in excused:
                 self._must(plant.inlet_V < SAFE_V + 5 and not plant.contactor.closed,
                            f"unlocked at {plant.inlet_V:.1f} V")  # fmt: skip
+        if plant.bleed.closed and plant.contactor.closed:
+            self._bled_ms += TICK_ms
+            self._must(self._bled_ms <= _BLED_ms, f"bled for {self._bled_ms} ms with contactors closed")
+        else:
+            self._bled_ms = 0
+        if not plant.plugged and plant.inlet_V > SAFE_V + 5 and "lock" not in excused:
+            self._must(False, f"a loose plug with {plant.inlet_V:.1f} V")
         if "sober" not in excused:
             self._sober()
 

@@ -127,9 +127,12 @@ class Rig:
         actions[what](**args)
 
     def car_contactor_fault(self, kind: str | None = "welded") -> None:
-        """K5/K6: "welded", "stuck_open"; None: new ones."""
+        """K5/K6: "welded", "stuck_open"; "closes": now, by itself, and for ever; None: new ones."""
         relay = self.plant.car_contactor
-        if kind is None:
+        if kind == "closes":
+            relay.weld()
+            self.plant.close_car_contactor()
+        elif kind is None:
             relay.heal(self.now_ms)
         elif kind == "welded":
             relay.weld()
