@@ -1,5 +1,5 @@
 # Contactors that close onto a dead cable, for the insulation test. Runs on CPython and on MicroPython.
-from firmware.signals import OUT_BLEED, OUT_CONTACTOR, OUT_ENABLE
+from firmware.signals import OUT_BLEED, OUT_CONTACTOR, OUT_ENABLE, OUT_LOCK
 from host_tests.unit.safety_rig import IDLE_OUTPUTS, RUN_OUTPUTS, Rig
 from host_tests.unit.test_safety_sequence import closed, made, set_
 
@@ -63,6 +63,36 @@ def test_link_and_cable_are_bled_together_as_long_as_it_takes():
     rig.asked = TEST_OUTPUTS  # each bleeding has its own time
     rig.tick(300)
     assert bled_ms(rig, 499) == 4990 and rig.contactor and rig.gate.refused == 0
+
+
+def test_a_test_that_takes_its_time_is_no_bleeding():
+    rig = in_the_test()
+    assert bled_ms(rig, 10) == 100
+    rig.asked = TEST_OUTPUTS
+    rig.tick(800)
+    assert rig.contactor and rig.gate.sequence.dead
+
+
+def bleeding(at):
+    # K1/K2 closed onto a dead cable, and the resistor on since `at`.
+    sequence, sensed, car, converter = made()
+    set_(car, insulating=1)
+    set_(converter, on_left=0)
+    sequence.vet(TEST_OUTPUTS, at - 10)
+    assert sequence.vet(TEST_OUTPUTS | OUT_BLEED, at) & OUT_BLEED
+    return sequence
+
+
+def test_5_s_are_5_s():
+    sequence = bleeding(100)
+    assert not sequence.burns(5100) and sequence.burns(5101)
+
+
+def test_another_pin_begins_no_new_bleeding():
+    sequence = bleeding(100)
+    sequence.vet((TEST_OUTPUTS | OUT_BLEED) & ~OUT_LOCK, 3000)
+    assert sequence.refused_bits == OUT_LOCK and sequence.held == TEST_OUTPUTS | OUT_BLEED
+    assert sequence.burns(5101)
 
 
 def test_a_hello_in_a_session_makes_no_dead_cable_of_a_battery():
