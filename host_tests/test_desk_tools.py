@@ -207,6 +207,15 @@ def test_a_busy_port_is_one_sentence(path):
             flash.flash(desk(board), image=image(1))
 
 
+def test_a_port_that_is_let_go_at_once_is_not_busy(path):
+    with DeskBoard(path) as board, serial.Serial(board.device, exclusive=True) as held:
+        letting_go = threading.Timer(0.3, held.close)
+        letting_go.start()
+        with port.opened(board.device) as transport:
+            letting_go.join()
+            assert not held.is_open and transport.serial.is_open
+
+
 def test_a_port_without_rights_is_one_sentence(path, monkeypatch):
     def refused(*words, **more):
         raise serial.SerialException(13, "Permission denied")

@@ -24,6 +24,11 @@ BAUD = 115200  # what MicroPython's serial port on the ESP32 is built for
 READ_TIMEOUT_s = 5.0  # of one read inside mpremote, which has none of its own
 MOST_s = 60.0  # of one answer: no piece of work that the tools send takes a board longer
 _LOOK_s = 0.002
+_HELD_s = 2.0  # a port may still be held when it just came or was just let go: by a modem manager, by a child process
+
+
+class Busy(str):
+    """The sentence for a port that another program has locked: alone worth a second try."""
 
 
 class Transport(SerialTransport):
@@ -86,10 +91,15 @@ def opened(device: str) -> Iterator[Transport]:
 
 
 def _open(device: str) -> Transport:
-    try:
-        return Transport(device, baudrate=BAUD, timeout=READ_TIMEOUT_s)
-    except (TransportError, serial.SerialException, OSError, ValueError):
-        raise Trouble(why_not(device)) from None
+    begun = time.monotonic()
+    while True:
+        try:
+            return Transport(device, baudrate=BAUD, timeout=READ_TIMEOUT_s)
+        except (TransportError, serial.SerialException, OSError, ValueError):
+            why = why_not(device)
+        if not isinstance(why, Busy) or time.monotonic() - begun > _HELD_s:
+            raise Trouble(why)
+        time.sleep(_LOOK_s)
 
 
 def _close(transport: SerialTransport) -> None:
@@ -112,6 +122,6 @@ def why_not(device: str) -> str:
         serial.Serial(device, BAUD, exclusive=True).close()
     except serial.SerialException as error:
         if error.errno in (errno.EAGAIN, errno.EBUSY) or "lock" in str(error):
-            return f"{device} is busy: close the program that has it open (a console?) and repeat this."
+            return Busy(f"{device} is busy: close the program that has it open (a console?) and repeat this.")
         return f"{device} cannot be opened ({error}): is it a serial port?"
     return f"{device} could not be opened at the first try: repeat this."
