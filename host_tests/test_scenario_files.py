@@ -114,6 +114,7 @@ def test_common_is_merged_and_can_be_dropped(tmp_path: Path) -> None:
         (GOOD.replace("{soc_permille:.1f}", "{"), "detail '{'"),
         ('vehicle = "tram"\n' + GOOD, "there is no vehicle 'tram'; there are: gbt27930"),
         (GOOD.replace("at_s = 1", 'at_s = 1\nmark = "soon"'), "mark is 'soon'"),
+        (GOOD.replace("at_s = 1", 'at_s = 1\nmark = "frame 0x102"'), "a frame marks only what the car does"),
     ],
 )
 def test_what_is_wrong_is_told(tmp_path: Path, text: str, told: str) -> None:

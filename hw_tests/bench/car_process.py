@@ -7,7 +7,8 @@
   plant -> car: plugged, aux_V, d1, d2, inlet_V, pack_V, pack_ocv_V, current_A, soc, capacity_Wh, temperature_C,
   contactors_closed; car -> plant: close_contactors, and of CHAdeMO permission and coil_by_station;
 * --control: the runner is the server. It gets {"hello": "car"}, a {"fact": {...}} every 100 ms and an {"event": ...}
-  for each phase and each deviation; it says {"do": "misbehave", "name": ..., ...} or {"do": "quit"}.
+  for each phase, each deviation and each misbehaviour that began ("unix_s"); it says {"do": "misbehave", "name": ...,
+  ...} or {"do": "quit"}.
 """
 
 import argparse
@@ -141,6 +142,7 @@ class Process:
         elif what == "misbehave":
             try:
                 self.car.misbehave(**message)
+                self._tell({"event": "did", "unix_s": time.time(), **message})
             except (ValueError, TypeError) as error:
                 self._tell({"event": "refused", "detail": str(error)})
         else:

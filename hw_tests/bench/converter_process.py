@@ -238,16 +238,21 @@ class Process:
             self.running = False
         elif verb == "hold_outputs":
             self.hold_outputs = bool(message.get("on", True))
+        elif verb == "mark" and "unix_s" in message:  # what marks it heard of it later
+            self._rig_do(verb, {"at_ms": round((message["unix_s"] - self._unix_s) * 1000)})
         elif verb == "exception":  # in the firmware's tick
             self._flags = FAIL
         elif verb == "stall":  # for a test of the others: physics stand still, then catch up
             time.sleep(min(5.0, message.get("ms", 0) / 1000))
         else:
-            try:
-                self.rig.do(verb, **message)
-                self._event("did", verb=verb, **message)
-            except (ValueError, TypeError, KeyError, IndexError) as error:
-                self._event("refused", detail=str(error))
+            self._rig_do(verb, message)
+
+    def _rig_do(self, verb: str, message: dict[str, Any]) -> None:
+        try:
+            self.rig.do(verb, **message)
+            self._event("did", verb=verb, **message)
+        except (ValueError, TypeError, KeyError, IndexError) as error:
+            self._event("refused", detail=str(error))
 
     def _watch(self) -> None:
         """Contacts and counters that changed, as events of their own."""

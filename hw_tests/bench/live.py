@@ -8,11 +8,13 @@ so a run differs a little from the next; what must hold is the same as in the st
 
 import contextlib
 import json
+import math
 import os
 import socket
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,7 @@ MOSQUITTO = ROOT / "build" / "bin" / "mosquitto"
 HEAP_B = 160 * 1024
 READY_s = 15.0
 _LOOP_s = 0.01
+_FRAMES_KEPT = 256  # on a full bus those of 100 ms
 HELLOS = ("plant", "car", "aggregator", "wire car", "wire converter")
 
 
@@ -64,8 +67,9 @@ class Live:
         self._lines: dict[str, Lines] = {}
         self._facts: dict[str, Any] = {"boots": 0, "broker": 1, "car_frames": 0, "converter_frames": 0}
         self._zero_s = time.monotonic()
-        self._mark_id: int | None = None
-        self._mark_now = False
+        self._mark_id: int | None = None  # the moment is marked by the first such frame since the car misbehaved
+        self._mark_from_s = 0.0
+        self._seen: deque[tuple[float, int]] = deque(maxlen=_FRAMES_KEPT)  # unix time and id of the newest frames
         self._online = False
         self._firmware = make(self) if make is not None else self._process()
 
@@ -179,9 +183,7 @@ class Live:
             facts.update(phase=observer.phase, phase_s=self.now_s() - observer.since_ms / 1000,
                          sessions=observer.sessions, car_stopped=observer.car_stopped,
                          station_stopped=observer.station_stopped, direction=observer.direction)  # fmt: skip
-            mark, self._mark_now = self._mark_now, False
-        if mark:
-            self._lines["plant"].send({"do": "mark"})
+        self._mark_frame()
         self.play.step(self.now_s(), facts)
         time.sleep(max(0.0, _LOOP_s - (time.monotonic() - begun_s)))
 
@@ -213,6 +215,8 @@ class Live:
                 self._facts[f"{name[5:]}_frames"] = message["fact"]["station_frames"]
         elif "topic" in message:
             self._arrived(message)
+        elif name == "car" and message.get("event") == "did":
+            self._mark_from_s = message["unix_s"]
         elif message.get("event") == "online":
             self._online = True
         elif message.get("event") in ("refused", "bus_lost"):
@@ -234,9 +238,7 @@ class Live:
                 frame = Frame(message.arbitration_id, message.is_extended_id, bytes(message.data))
                 with self._observing:
                     self.observer.frame(frame, int(self.now_s() * 1000))
-                    if frame.id == self._mark_id:
-                        self._mark_id = None
-                        self._mark_now = True
+                    self._seen.append((message.timestamp, frame.id))
 
     # --- the firmware's life ---
     def _step_firmware(self) -> None:
@@ -279,9 +281,19 @@ class Live:
 
     def _mark(self, how: str) -> None:
         if how.startswith("frame "):
-            self._mark_id = int(how.removeprefix("frame "), 16)
+            self._mark_id, self._mark_from_s = int(how.removeprefix("frame "), 16), math.inf
         else:
             self._lines["plant"].send({"do": "mark"})
+
+    def _mark_frame(self) -> None:
+        """Mark the moment, if the frame that marks it has been on the bus."""
+        if self._mark_id is None:
+            return
+        with self._observing:
+            found = [s for s, can_id in self._seen if can_id == self._mark_id and s >= self._mark_from_s]
+        if found:
+            self._mark_id = None
+            self._lines["plant"].send({"do": "mark", "unix_s": found[0]})
 
     def _send(self, topic: str, payload: bytes, retain: bool) -> None:
         self._lines["aggregator"].send(

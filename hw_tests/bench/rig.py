@@ -95,7 +95,7 @@ class Rig:
         elif verb == "press" and what == "estop":
             self.pins.press_estop(**how)
         elif verb == "mark":
-            self.moments.mark(self.now_ms - int(how.get("ago_ms", 0)))
+            self.moments.mark(int(how.get("at_ms", self.now_ms)))
         elif verb == "converter":
             self.converter.misbehave(what, **(args or {}))
         elif verb == "pins":

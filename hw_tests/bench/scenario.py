@@ -255,6 +255,8 @@ class _Builder:
             raise self.fail(entry, str(error)) from None
         if mark not in ("", "now") and not str(mark).startswith("frame 0x"):
             raise self.fail(entry, f"mark is {mark!r}, but must be 'now' or 'frame 0x<id>'")
+        if mark not in ("", "now") and item["do"] != "car":
+            raise self.fail(entry, f"mark is {mark!r}, but a frame marks only what the car does: do = 'car'")
         if "when" in item and "deadline_s" not in item:
             raise self.fail(entry, "`when` needs a deadline_s: how long it may take at most")
         when = self._expression(entry, item["when"]) if "when" in item else None

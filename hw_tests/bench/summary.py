@@ -8,6 +8,8 @@ from typing import Any
 from hw_tests.bench.director import Verdict
 from hw_tests.bench.scenario import Scenario
 
+BUSY_ms = 20  # two ticks: from here on the bench itself may be why a reaction came late
+
 
 def build(scenario: Scenario, verdicts: Sequence[Verdict], facts: Mapping[str, Any], phases: Sequence[str],
           firmware: Mapping[str, Any]) -> dict[str, Any]:  # fmt: skip
@@ -37,6 +39,7 @@ def build(scenario: Scenario, verdicts: Sequence[Verdict], facts: Mapping[str, A
             "gap_max_ms": facts.get("gap_max_ms"),
             "allocated_bytes": firmware.get("allocated_bytes"),
         },
+        "physics_behind_max_ms": facts.get("lag_max_ms"),
         "heap": {
             "size_bytes": firmware.get("heap_size_bytes"),
             "free_min_bytes": firmware.get("heap_free_min_bytes"),
@@ -76,8 +79,18 @@ def text(summary: Mapping[str, Any]) -> str:
     lines = []
     for check in summary["checks"]:
         lines.append(f"  {'ok  ' if check['pass'] else 'FAIL'}  {check['name']}: {check['detail']}")
-    lines.append(f"{summary['scenario']}: {summary['result']} after {summary['duration_s']} s")
+    late = "" if summary["result"] == "pass" else _lateness(summary)
+    lines.append(f"{summary['scenario']}: {summary['result']} after {summary['duration_s']} s{late}")
     return "\n".join(lines)
+
+
+def _lateness(summary: Mapping[str, Any]) -> str:
+    """Could the computer have been the reason? A live run needs two processors to itself."""
+    tick, behind_ms = summary["tick"], summary["physics_behind_max_ms"]
+    if behind_ms is None:  # virtual time
+        return ""
+    told = f"; {tick['late']} of {tick['count']} ticks late, the physics at most {behind_ms} ms behind"
+    return told + (": the machine was busy, try again" if (tick["late"] or 0) > 0 or behind_ms > BUSY_ms else "")
 
 
 def _round(value: Any) -> Any:
