@@ -8,8 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from hw_tests.board_tests import report
-from hw_tests.board_tests.board import Board, BoardError, SerialBoard
+from hw_tests.board_tests.board import Board, SerialBoard
 from hw_tests.board_tests.runner import Outcome, Runner, tests
+from hw_tests.desk.port import no_port_given
+from hw_tests.desk.trouble import Trouble
 
 REPORTS = Path(__file__).resolve().parent.parent.parent / "build" / "board_tests"
 WIRED = ("relays", "can_bus", "meter", "insulation")  # words of the tests' headers
@@ -26,7 +28,11 @@ print("about", ".".join([str(n) for n in sys.implementation.version[:3]]), word(
 
 
 def arguments(words: list[str] | None = None) -> argparse.Namespace:
-    """The command line."""
+    """The command line.
+
+    Raises:
+        Trouble: a word that nobody knows; argparse alone would show its usage, which names no variable of the Makefile.
+    """
     parser = argparse.ArgumentParser(prog="python -m hw_tests.board_tests", description="Tests a board.")
     parser.add_argument("port", help="serial port of the board, /dev/ttyUSB0")
     parser.add_argument("--only", nargs="*", default=[], help="tests whose name begins so: 03 04_can_bus")
@@ -35,15 +41,15 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     options = parser.parse_args(words)
     strange = [word for word in options.wired if word not in WIRED]
     if strange:
-        parser.error(f"nothing is called {strange[0]!r}: WIRED takes {', '.join(WIRED)}")
-    options.given = dict(_given(parser, word) for word in options.given)
+        raise Trouble(f"nothing is called {strange[0]}: WIRED takes {', '.join(WIRED)} (more than one in quotes).")
+    options.given = dict(map(_given, options.given))
     return options
 
 
-def _given(parser: argparse.ArgumentParser, word: str) -> tuple[str, str]:
+def _given(word: str) -> tuple[str, str]:
     name, equals, value = word.partition("=")
     if not equals:
-        parser.error(f"{word!r}: say name=value")
+        raise Trouble(f"GIVEN={word} has no value: GIVEN takes name=value, minutes=60 for instance (docs/bench.md).")
     return name.lower(), value
 
 
@@ -56,15 +62,17 @@ def about(board: Board) -> dict[str, Any]:
             _, version, name, image = line.split()
             break
     else:
-        raise BoardError("the board does not tell its version: is there MicroPython on it?")
+        raise Trouble("the board does not tell its version: is there MicroPython on it?")
     if tuple(int(part) for part in version.split(".")[:2]) < (1, 25):
-        raise BoardError(f"MicroPython {version} is too old: the tests need 1.25 or newer")
+        raise Trouble(f"MicroPython {version} is too old: the tests need 1.25 or newer")
     return {"micropython": version, "board": name, "image": image, "unix_s": int(time.time())}
 
 
 def play(options: argparse.Namespace, connect: Callable[[str], Board] = SerialBoard) -> int:
     """Exit status: 0 if something passed and nothing failed."""
     paths = tests(options.only)
+    if not options.port:
+        raise no_port_given("board-tests")
     board = connect(options.port)
     outcomes: list[Outcome] = []
     try:
@@ -85,10 +93,9 @@ def play(options: argparse.Namespace, connect: Callable[[str], Board] = SerialBo
 
 def main(words: list[str] | None = None) -> int:
     """Exit status."""
-    options = arguments(words)
     try:
-        return play(options)
-    except (BoardError, ValueError) as error:
+        return play(arguments(words))
+    except (Trouble, ValueError) as error:
         print(f"board-tests: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -1,27 +1,22 @@
-"""A board on a serial port, as the runner needs it: mpremote's transport, with deadlines and sentences."""
+"""A board on a serial port, as the runner needs it: the desk's transport, with deadlines and sentences."""
 
 import contextlib
-import re
 import time
 from typing import Protocol
 
 from mpremote.transport import TransportError
-from mpremote.transport_serial import SerialTransport
+
+from hw_tests.desk.listen import refuse_if_energised
+from hw_tests.desk.port import connect, disconnect
+from hw_tests.desk.trouble import Trouble
 
 END = "\x04"
 _BANNER = b"raw REPL; CTRL-B to exit\r\n"
-_LISTEN_s = 3.0  # a station tells its state every 2 s (firmware/console.py)
 _WAY_OUT_s = 12.0  # of a station that is asked to stop: it bleeds up to 5 s
-_BAUD = 115_200
-_READ_s = 1.0  # on a pseudo-terminal mpremote reads before it asks what is there
-
-
-class BoardError(Exception):
-    """The board cannot be used: what, where and what to do."""
 
 
 class Board(Protocol):
-    """What the runner asks of a board. Every wait has its deadline; BoardError when it is over."""
+    """What the runner asks of a board. Every wait has its deadline; Trouble when it is over."""
 
     def refuse_energised(self) -> None: ...
 
@@ -42,35 +37,12 @@ class SerialBoard:
     def __init__(self, port: str):
         self.port = port
         self._text = b""
-        self._open()
-
-    def _open(self) -> None:
-        if not self.port:
-            raise BoardError("no board was named: say PORT=/dev/ttyUSB0 (`make console` alone lists what is there)")
-        try:
-            self._link = SerialTransport(self.port, baudrate=_BAUD, timeout=_READ_s)
-        except (TransportError, OSError) as error:
-            raise BoardError(
-                f"{self.port} cannot be opened ({error}): is the board plugged in, is another program using the port, "
-                "and may you (group dialout)?"
-            ) from error
+        self._link = connect(port)
 
     # --- before ---
     def refuse_energised(self) -> None:
-        """BoardError if a station on it says that it is energised; silence is a board at its prompt."""
-        heard = self._listen(_LISTEN_s)
-        states = re.findall(r"^state (\S+) (safe|energised)\s*$", heard, re.MULTILINE)
-        if states and states[-1][1] == "energised":
-            raise BoardError(f"{self.port}: the station is energised (phase {states[-1][0]}): stop the session first")
-
-    def _listen(self, seconds: float) -> str:
-        until_s, heard = time.monotonic() + seconds, b""
-        while time.monotonic() < until_s:
-            heard += self._read()
-            if b"state " in heard and heard.endswith(b"\n"):
-                break
-            time.sleep(0.02)
-        return heard.decode(errors="replace").replace("\r", "")
+        """Trouble if a station on it says that it is energised; silence is a board at its prompt."""
+        refuse_if_energised(self._link)
 
     # --- the raw REPL ---
     def enter(self, patience_s: float = 30.0, fresh: bool = True) -> None:
@@ -86,14 +58,14 @@ class SerialBoard:
             except (TransportError, OSError) as error:
                 why = str(error)
                 self._again()
-        raise BoardError(f"{self.port}: there is no MicroPython prompt within {patience_s:.0f} s ({why})")
+        raise Trouble(f"{self.port}: there is no MicroPython prompt within {patience_s:.0f} s ({why})")
 
     def send(self, code: str) -> None:
         """Run it; its words come by line()."""
         try:
             self._link.exec_raw_no_follow(code)
         except (TransportError, OSError) as error:
-            raise BoardError(f"{self.port}: the board does not take a program: {error}") from error
+            raise Trouble(f"{self.port}: the board does not take a program: {error}") from error
 
     def line(self, patience_s: float) -> str | None:
         """The next line without its end; END where the program has ended; None after so long in vain."""
@@ -117,7 +89,7 @@ class SerialBoard:
         while not heard:
             away_ms = (time.monotonic() - begin_s) * 1000
             if away_ms > within_ms:
-                raise BoardError(f"{self.port}: not a word for {within_ms} ms after the reset ({how})")
+                raise Trouble(f"{self.port}: not a word for {within_ms} ms after the reset ({how})")
             heard = self._read(1, reopen=True) or self._nap()
         away_ms = (time.monotonic() - begin_s) * 1000
         if how == "soft" and self._banner(heard):
@@ -129,8 +101,7 @@ class SerialBoard:
         """The prompt is left as it was found."""
         with contextlib.suppress(TransportError, OSError):
             self._link.exit_raw_repl()
-        with contextlib.suppress(OSError):
-            self._link.close()
+        disconnect(self._link)
 
     def _banner(self, heard: bytes) -> bool:
         until_s = time.monotonic() + _WAY_OUT_s
@@ -144,16 +115,15 @@ class SerialBoard:
             return bytes(serial.read(min(most, serial.inWaiting())))
         except OSError as error:  # USB of a chip that resets goes and comes
             if not reopen:
-                raise BoardError(f"{self.port}: the port is gone: {error}") from error
+                raise Trouble(f"{self.port}: the port is gone: {error}") from error
             self._again()
             return b""
 
     def _again(self) -> None:
-        with contextlib.suppress(OSError):
-            self._link.close()
+        disconnect(self._link)
         time.sleep(0.5)
-        with contextlib.suppress(BoardError):
-            self._open()
+        with contextlib.suppress(Trouble):
+            self._link = connect(self.port)
 
     @staticmethod
     def _nap() -> bytes:

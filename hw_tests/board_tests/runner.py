@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hw_tests.board_tests.board import END, Board, BoardError
+from hw_tests.board_tests.board import END, Board
+from hw_tests.desk.trouble import Trouble
 
 FOLDER = Path(__file__).resolve().parent.parent
 HELPER = FOLDER / "onboard.py"
@@ -103,7 +104,7 @@ class Runner:
                 self._tell(path.stem, f"reset ({again['how']}), then {phase}")
                 state["away_ms"] = self._board.back(again["how"], again["within_ms"])
             outcome.fail("ends", f"it asked for more than {MOST_PHASES} resets")
-        except BoardError as error:
+        except Trouble as error:
             outcome.fail("the board answers", str(error))
         return outcome
 

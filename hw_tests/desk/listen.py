@@ -48,13 +48,16 @@ class Listener:
 
     def until(self, wanted: re.Pattern[str], wait_s: float,
               each: Callable[[str], None] = lambda line: None) -> re.Match[str] | None:  # fmt: skip
-        """The first line that matches, or None after wait_s. Each line is handed on meanwhile."""
+        """The first line that matches, or None after wait_s; of lines that came together the last that matches. Each
+        line is handed on meanwhile."""
         end = time.monotonic() + wait_s
         while (left_s := end - time.monotonic()) > 0:
+            found = None
             for line in self.lines(left_s):
                 each(line)
-                if found := wanted.match(line):
-                    return found
+                found = wanted.match(line) or found
+            if found:
+                return found
         return None
 
     def text(self) -> str:

@@ -81,16 +81,21 @@ def opened(device: str) -> Iterator[Transport]:
     Raises:
         Trouble: the port is not there, is busy, or may not be opened; or it went away meanwhile.
     """
-    transport = _open(device)
+    transport = connect(device)
     try:
         yield transport
     except (serial.SerialException, OSError) as error:
         raise Trouble(f"{device} went away ({error}): connect the board again and repeat this.") from None
     finally:
-        _close(transport)
+        disconnect(transport)
 
 
-def _open(device: str) -> Transport:
+def connect(device: str) -> Transport:
+    """The port, opened; what `opened` does where no `with` fits.
+
+    Raises:
+        Trouble: it is not there, busy for longer than a moment, or may not be opened.
+    """
     begun = time.monotonic()
     while True:
         try:
@@ -102,7 +107,8 @@ def _open(device: str) -> Transport:
         time.sleep(_LOOK_s)
 
 
-def _close(transport: SerialTransport) -> None:
+def disconnect(transport: SerialTransport) -> None:
+    """Close it, also if it went away."""
     try:
         transport.close()  # RTS before DTR: the other way round would reset the board
     except (serial.SerialException, OSError):  # a pseudo-terminal has no such lines, a port that went away has nothing
