@@ -21,6 +21,7 @@ GIVEN    ?=
 PYTHON   ?= python3
 
 RUN := build/venv/bin/python
+BOARDS = $(filter-out bench,$(basename $(notdir $(wildcard firmware/boards/[a-z]*.py))))
 export PYTHONPYCACHEPREFIX := $(CURDIR)/build/pycache
 export MPLCONFIGDIR := $(CURDIR)/build/matplotlib
 export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/build/hypothesis
@@ -35,6 +36,10 @@ help: ## show this list
 		printf '  make %-12s %s\n' "$$name" "$$text"; done
 	@echo
 	@echo "Variables: SCENARIO ($(SCENARIO)), VEHICLE (gbt27930, chademo; else the scenario's own), ARGS (handed on), PYTHON ($(PYTHON), 3.11 or newer)."
+	@echo "  a board: PORT (/dev/ttyUSB0), BOARD ($(BOARDS)), FILE (station.json)"
+	@echo "  its tests: ONLY (03), WIRED (relays can_bus meter insulation), GIVEN (minutes=60)"
+	@echo "  an emulator alone: CAN (slcan:/dev/ttyACM0), PROFILE (leaf_ze1)"
+	@echo "  a recording: LOG (file), PROTOCOL (gbt27930, chademo), VIEW (messages, session, station), CHECK (1)"
 	@echo "Scenarios: $(basename $(notdir $(wildcard hw_tests/bench/scenarios/[a-z]*.toml))); one variant: ARGS=\"--variant NAME\"."
 
 run: bootstrap ## play a session live: SCENARIO=evening VEHICLE=chademo; results in build/run/SCENARIO/

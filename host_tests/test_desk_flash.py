@@ -141,10 +141,16 @@ def test_another_image_that_says_ready_is_not_taken_for_this_one(board):
 
 
 def test_the_board_name_is_written_with_the_image(board):
-    flashing.flash(desk(board), "bench", image(1))
-    assert files_on(board)[0]["board.txt"] == b"bench\n"
-    with pytest.raises(Trouble, match="there is no board nix: take one of .*bench"):
-        flashing.flash(desk(board), "nix", image(1))
+    flashing.flash(desk(board), "lilygo_t2can", image(1))
+    assert files_on(board)[0]["board.txt"] == b"lilygo_t2can\n"
+
+
+@pytest.mark.parametrize("name", ["nix", "bench"])
+def test_what_is_no_board_is_refused_before_the_port_is_opened(name):
+    with pytest.raises(Trouble, match=rf"^there is no board {name}: take one of esp32_2x_mcp2515, .*\(docs") as said:
+        flashing.flash(flashing.Desk("/dev/nix"), name, image(1))
+    offered = str(said.value).partition("take one of ")[2].partition(" (docs")[0].split(", ")
+    assert "lilygo_t2can" in offered and "bench" not in offered
 
 
 def test_a_plug_pulled_between_two_calls_is_one_sentence_and_the_next_flash_completes(tmp_path):

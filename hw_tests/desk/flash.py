@@ -8,6 +8,8 @@ from hw_tests.desk.image import BOARD_NAME, ROOT, Image
 from hw_tests.desk.target import Files, Target
 from hw_tests.desk.trouble import Trouble
 
+PC = "bench"  # in firmware/boards/ it stands for MicroPython on this computer: no board has its wires
+
 
 def flash(desk: Desk, board_name: str = "", image: Image | None = None, files: bool = False) -> None:
     """Flash a board and wait for it to start.
@@ -49,8 +51,8 @@ def target(board: Board, desk: Desk, image: Image, files: bool) -> Target:
 
 
 def boards() -> list[str]:
-    """The boards that the firmware knows."""
-    return sorted(path.stem for path in (ROOT / "firmware/boards").glob("[a-z]*.py"))
+    """The boards that the firmware knows, without this computer."""
+    return sorted(path.stem for path in (ROOT / "firmware/boards").glob("[a-z]*.py") if path.stem != PC)
 
 
 def known(name: str) -> str:
