@@ -62,12 +62,25 @@ class Firmware:
         self.stage = Stage(station, faults, board, config)
         self.driver = infypower.Driver(station, faults, config)
         self.energy, self.fieldbus = metering(config, station, faults, board, field)
+        listen(car_can, car_rules, self.session)
+        listen(converter_can, self.gate.converter, self.driver)
         self.control = Control(self)
 
 
 def assemble(board, config, io, car_can, converter_can, rtc, field=None):
     # field: a function of bit/s and parity that gives the RS-485 line and the pin of its direction.
     return Firmware(board, config, io, car_can, converter_can, rtc, field)
+
+
+def listen(can, *readers):
+    # A controller lets in what somebody here reads: the gate's rules by their own list, the session or the driver by
+    # theirs. One that has too few filters for it lets in everything.
+    wanted = []
+    for reader in readers:
+        for each in reader.LISTENS:
+            if each not in wanted:
+                wanted.append(each)
+    can.set_filters(wanted if len(wanted) <= can.FILTERS_MAX else None)
 
 
 def metering(config, station, faults, board, field):

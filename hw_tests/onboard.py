@@ -212,7 +212,7 @@ def beside(thing):
 # --- the whole station, on other wires ---
 class Silence:
     # A CAN controller on which nobody speaks.
-    overruns = bad_lines = 0
+    overruns = bad_lines = FILTERS_MAX = 0
 
     def send(self, id, data, flags=0):
         return 0

@@ -57,7 +57,6 @@ class CAN(_Core):
     IRQ_TX_IDX_SHIFT = 16
     IRQ_TX_IDX_MASK = 255
     TX_QUEUE_LEN = 1
-    FILTERS_MAX = 32
 
     def __init__(self, id, *args, **kwargs):
         if isinstance(id, int) and id not in PORTS:
@@ -115,12 +114,6 @@ class CAN(_Core):
         if len(kept) > self.FILTERS_MAX:
             raise ValueError("too many filters")
         self._filters = tuple(kept)
-
-    def _wanted(self, can_id, flags):
-        for item in self._filters:
-            if can_id & item[1] == item[0] and flags & (item[2] | 2) == item[2]:
-                return True
-        return False
 
     # --- sending ---
     def send(self, id, data, flags=0):

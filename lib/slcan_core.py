@@ -45,6 +45,8 @@ _VIEWS = [memoryview(_DATA)[:n] for n in range(9)]
 
 
 class CAN:
+    FILTERS_MAX = 32
+
     def __init__(self, stream, bitrate):
         self._stream = stream
         # The leading CR ends whatever half line the adapter may hold.
@@ -119,7 +121,7 @@ class CAN:
         return into
 
     def set_filters(self, filters):
-        # None: everything; all else: nothing. slcan.py has real ones.
+        # None: everything; else (id, mask, flags) each. slcan.py looks at what it is given.
         self._filters = filters
 
     def state(self):
@@ -204,6 +206,9 @@ class CAN:
         return self._octets(slot * 8, at + 1, end)
 
     def _wanted(self, can_id, flags):
+        for item in self._filters:
+            if can_id & item[1] == item[0] and flags & (item[2] | 2) == item[2]:
+                return True
         return False
 
     def _octets(self, to, at, end):

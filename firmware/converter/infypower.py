@@ -85,6 +85,8 @@ _IS_ON = const(3)
 
 
 class Driver(Modules):
+    LISTENS = ((READ, REPLY_MASK, 2), (WRITTEN, REPLY_MASK, 2))  # what it reads
+
     def __init__(self, station, faults, config):
         Modules.__init__(self, station, config["modules"])
         self._sense = station.sense.now

@@ -41,6 +41,8 @@ _FULL_permille = const(1000)
 
 
 class Rules:
+    # What it reads, as machine.CAN.set_filters() has it: 100 to 103, 110, 200 to 203.
+    LISTENS = ((0x100, 0x7FC, 0), (0x110, 0x7FF, 0), (0x200, 0x7FC, 0))
     PINS = const(196)  # OUT_LOCK | OUT_D1 | OUT_D2: the protocol pins that it knows
     UNLOCK_dV = const(100)  # facts 2.4: locked while the connector carries more than 10 V
 

@@ -42,6 +42,8 @@ _NONE = const(0xFFFF)
 
 
 class Rules:
+    # What it reads, as machine.CAN.set_filters() has it: all that the BMS (F4) tells the charger (56).
+    LISTENS = ((0x000056F4, 0x0000FFFF, 2),)
     PINS = const(12)  # OUT_LOCK | OUT_AUX: the protocol pins that it knows
     UNLOCK_dV = const(600)  # GB/T 18487.1-2015: 60 V
 

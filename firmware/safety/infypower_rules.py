@@ -36,6 +36,9 @@ ZERO = b"\x10\x02\x00\x00\x00\x00\x00\x00"
 
 
 class Rules:
+    # What it reads, as machine.CAN.set_filters() has it: replies to us, of a module or a group, with any error code.
+    LISTENS = ((0x02A3F000, 0x03BFFF00, 2), (0x02A4F000, 0x03BFFF00, 2))
+
     def __init__(self):
         self.value = 0  # goes with the kind that judge() returned
         self.off_left = 0  # 1: OFF has left since this gate was made

@@ -71,6 +71,8 @@ class Desk:
             self.chips.append(can)
         sys.modules.pop("board_wires", None)
         self.hardware = __import__("board_wires").connect(board, "gbt27930")
+        for can in (self.hardware.car_can, self.hardware.converter_can):
+            can.set_filters(None)
         clock.wait(2 * MS)
 
     def select(self, spi, device):

@@ -76,7 +76,7 @@ def test_two_external_controllers_at_their_rates():
         hardware = rig.connect(Board("esp32_2x_mcp2518fd"), protocol)
         car, converter = _Can.made
         assert hardware.car_can is car and hardware.converter_can is converter
-        assert car.words[1] == bit_s and converter.words[1] == 125000 and car.filters is None
+        assert car.words[1] == bit_s and converter.words[1] == 125000 and car.filters == "none"
         for can, select, line in ((car, 16, 34), (converter, 17, 36)):
             spi, cs, interrupt, crystal_Hz = can.given["port"]
             assert (spi.id, cs.id, interrupt.id, crystal_Hz) == (1, select, line, 40000000)

@@ -44,7 +44,6 @@ class ChipCan:
         from lib.mcp2515 import CAN  # the board's path is set by whoever steps the firmware
 
         self.can = CAN(1, self._bitrate, port=(self._spi, self._cs, self._chip.int_pin, CRYSTAL_Hz), rx_frames=32)
-        self.can.set_filters(None)
         return self.can
 
     # --- time ---

@@ -12,11 +12,13 @@ class VirtualCan:
     FLAG_RTR = 1
     FLAG_EXT_ID = 2
     FLAG_UNORDERED = 4
+    FILTERS_MAX = 16
     STATE_STOPPED, STATE_ACTIVE, STATE_WARNING, STATE_PASSIVE, STATE_BUS_OFF = range(5)
 
     def __init__(self, node: Node, now_ms: int = 0):
         self.node = node
         self.now_ms = now_ms
+        self._filters: Any = None
         self._buffer = bytearray(8)
         self._views = [memoryview(self._buffer)[:length] for length in range(9)]
 
@@ -29,9 +31,9 @@ class VirtualCan:
 
     def recv(self, into: list[Any] | None = None) -> list[Any] | None:
         """[id, memoryview, flags, errors], the given list if there is one; None without a frame."""
-        if not self.node.received:
+        frame = self._next()
+        if frame is None:
             return None
-        frame = self.node.received.popleft()
         length = len(frame.data)
         self._buffer[:length] = frame.data
         result = [0, None, 0, 0] if into is None else into
@@ -51,4 +53,16 @@ class VirtualCan:
         self.node.bus_off = False
 
     def set_filters(self, filters: Any) -> None:
-        """Everything is accepted."""
+        """None: everything; else (id, mask, flags) each."""
+        self._filters = filters
+
+    def _next(self) -> Frame | None:
+        while self.node.received:
+            frame = self.node.received.popleft()
+            if self._filters is None or any(self._passes(frame, each) for each in self._filters):
+                return frame
+        return None
+
+    def _passes(self, frame: Frame, wanted: Any) -> bool:
+        can_id, mask, flags = wanted
+        return bool(flags & self.FLAG_EXT_ID) == frame.ext and (frame.id ^ can_id) & mask == 0

@@ -43,6 +43,7 @@ _STEPS = (
 
 class Session:
     protocol = PROTO_CHADEMO
+    LISTENS = ((0x100, 0x7FC, 0), (0x110, 0x7FF, 0), (0x200, 0x7FC, 0), (0x700, 0x7FF, 0))  # what it reads
 
     def __init__(self, station, faults, settings):
         self.want = Want()

@@ -62,6 +62,8 @@ _STEPS = (
 
 
 class Session:
+    LISTENS = ((0x000056F4, 0x0000FFFF, 2),)  # what it reads: whatever F4, the BMS, says to 56, us
+
     def __init__(self, station, faults, settings):
         self.want = Want()
         self.settings = settings
