@@ -1,6 +1,6 @@
 # Sluice: every door of the project. `make help` lists them.
 #
-# Each target first lets .ci/bootstrap.py fetch what is missing into build/ (about a minute the first time, a blink
+# Each target first lets .ci/bootstrap.py fetch what is missing into build/ (about half a minute the first time, a blink
 # afterwards). Nothing is written outside this folder: tools that would keep a cache at home are told to keep it here.
 
 SCENARIO ?= evening

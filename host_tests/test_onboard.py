@@ -4,11 +4,17 @@ They run in 32-bit MicroPython on an ESP32 in virtual time (host_tests/onboard/)
 them. What no model knows (real stalls, real shares of the processor) a board must show.
 """
 
+import ast
+import importlib
 import json
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from firmware.config.points import POINTS
+from firmware.station import G_EXPORT_Wh, G_FREQUENCY_mHz, G_IMPORT_Wh, G_VOLTAGE_dV
 
 ROOT = Path(__file__).resolve().parent.parent
 MICROPYTHON = ROOT / "build" / "bin" / "micropython"
@@ -109,3 +115,28 @@ def test_each_has_a_broken_variant_and_one_in_which_it_skips():
 def test_each_says_what_it_needs(test):
     head = [line for line in (ROOT / "hw_tests" / f"{test}.py").read_text().splitlines()[:5] if line.startswith("# ")]
     assert any(line.startswith("# Needs: ") for line in head)
+
+
+@pytest.mark.parametrize("test", TESTS)
+def test_its_words_are_those_of_make(test):
+    """Every word that it reads is named in its header, as GIVEN's; every variable that it names is the Makefile's."""
+    source = (ROOT / "hw_tests" / f"{test}.py").read_text(encoding="utf-8")
+    head = " ".join(line for line in source.splitlines()[:5] if line.startswith("# "))
+    told = " ".join(quoted or plain for quoted, plain in re.findall(r'GIVEN=(?:"([^"]*)"|(\S+))', head))
+    assert set(re.findall(r'(?:given\(|GIVEN\.get\()"(\w+)"', source)) == set(re.findall(r"(\w+)=", told))
+    assert set(re.findall(r"\b([A-Z][A-Z_]+)=", source)) <= {"ONLY", "WIRED", "GIVEN", "PORT"}
+
+
+def test_the_meters_of_05_are_those_of_the_configuration():
+    """By the same names, at the registers that the firmware reads, in its units; a DC meter has none of them."""
+    source = (ROOT / "hw_tests" / "05_meter.py").read_text(encoding="utf-8")
+    models = ast.literal_eval(re.search(r"^_MODELS = (\{.*?^\})", source, re.M | re.S)[1])
+    configured = next(low for key, _, low, *_ in POINTS if key == "meter")
+    assert set(models) == set(configured) - {"none", "djsf1352"}
+    for name, (function, volts, frequency, bought, sold, tenth) in models.items():
+        part = importlib.import_module(f"firmware.fieldbus.{name}")
+        rows = {slot: (at, num, den) for slot, at, _, num, den in part.ROWS}
+        assert function == part.FUNCTION
+        assert rows[G_VOLTAGE_dV] == (volts, 10 // tenth, 1)
+        assert rows[G_FREQUENCY_mHz] == (frequency, 1000 if tenth == 1 else 10, 1)
+        assert (rows[G_IMPORT_Wh], rows[G_EXPORT_Wh]) == ((bought, 1000, 1), (sold, 1000, 1))

@@ -1,16 +1,18 @@
 # The energy meter answers, its figures are plausible, and its energy registers only grow.
 # Needs: a meter on the field bus, A to A, B to B, with the mains at its inputs. WIRED=meter makes a silent one a
-# failure. METER=sdm630 (or sdm120, dtsu666), METER_ID=1, METER_BAUD=9600.
+# failure. GIVEN="meter=sdm630 meter_id=1 meter_baud=9600": the names are those of the configuration.
 import time
 
 import onboard
 
 # Function; registers of phase voltage, frequency, import, export; their scale to V, mHz and Wh. Makers' tables, as in
-# docs and EVerest's models (facts 4.1).
+# docs and EVerest's models (facts 4.1). A DTSU666 has plain units, or 0.1 V and 0.01 Hz: docs/fieldbus.md.
 _MODELS = {
     "sdm630": (4, 0x0000, 0x0046, 0x0048, 0x004A, 1),
     "sdm120": (4, 0x0000, 0x0046, 0x0048, 0x004A, 1),
-    "dtsu666": (3, 0x2006, 0x2044, 0x101E, 0x1028, 10),
+    "sdm230": (4, 0x0000, 0x0046, 0x0048, 0x004A, 1),
+    "dtsu666": (3, 0x2006, 0x2044, 0x101E, 0x1028, 1),
+    "dtsu666_tenths": (3, 0x2006, 0x2044, 0x101E, 0x1028, 10),
 }
 _READINGS = 20
 _TURN_ms = 200  # a meter answers within
@@ -23,7 +25,7 @@ def first():
     board = onboard.the_board()
     name = onboard.GIVEN.get("meter", "sdm630")
     if name not in _MODELS:
-        raise onboard.Skip("METER=%s is none of %s" % (name, ", ".join(sorted(_MODELS))))
+        raise onboard.Skip("GIVEN=meter=%s is none of %s" % (name, ", ".join(sorted(_MODELS))))
     line = onboard.Line(board, onboard.given("meter_baud", 9600), None)
     number = onboard.given("meter_id", 1)
     function, volts, frequency, bought, sold, tenth = _MODELS[name]
@@ -33,7 +35,7 @@ def first():
         if "meter" in onboard.WIRED:
             onboard.result("the meter answers", False, note="wires, address, baud rate, parity")
             return
-        raise onboard.Skip("no meter answers at address %d: METER_ID, METER_BAUD, A and B" % number)
+        raise onboard.Skip("no meter answers at address %d: GIVEN=meter_id=, meter_baud=, A and B" % number)
     _judge(line, slave, ask, tenth)
 
 

@@ -1,6 +1,6 @@
 # The insulation monitor answers, passes its self-test and shows a value above its own alarm.
 # Needs: a Bender isoCHA425HV on the field bus (19200 8E1, address 3: facts 4.2), coupled to the dead DC link.
-# WIRED=insulation makes a silent one a failure. INSULATION_ID=3, INSULATION_BAUD=19200.
+# WIRED=insulation makes a silent one a failure. GIVEN="insulation_id=3 insulation_baud=19200".
 import time
 
 import onboard
@@ -23,7 +23,7 @@ def first():
         if "insulation" in onboard.WIRED:
             onboard.result("the monitor answers", False, note="wires, address, 8E1")
             return
-        raise onboard.Skip("no monitor answers at address %d: INSULATION_ID, A and B, 8E1" % number)
+        raise onboard.Skip("no monitor answers at address %d: GIVEN=insulation_id=, A and B, 8E1" % number)
     onboard.result("the monitor answers", True)
     _self_test(line, slave, ask, frame(number, 6, _TEST, _START))
     _judge(line, slave, ask)

@@ -1,6 +1,6 @@
 # The tick of the whole station: how evenly it comes, alone, with the services, and with Wi-Fi and TLS busy.
-# Needs: the board's sensors (any value will do). For the last part a network that the board has joined and a TLS
-# server: TLS=address:port (any that speaks TLS 1.2; `openssl s_server` will do). SECONDS=20 of each part.
+# Needs: the board's sensors, link and inlet dead: checked. For the last part a network that the board has joined and a
+# TLS server: GIVEN="tls=address:port seconds=20" (any that speaks TLS 1.2; `openssl s_server` will do).
 import socket
 import time
 
@@ -21,7 +21,7 @@ def first():
     _part("with the services", io, None, seconds, _GAP_ms)
     where = onboard.GIVEN.get("tls", "")
     if not where:
-        onboard.skip("with TLS busy", "say TLS=address:port of a TLS server that this board can reach")
+        onboard.skip("with TLS busy", "say GIVEN=tls=address:port of a TLS server that this board can reach")
         return
     # A handshake holds the interpreter: it happens in quiet only (house rule 11), and the watchdog must outlast it.
     busy = Handshakes(where)

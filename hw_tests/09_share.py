@@ -1,6 +1,6 @@
 # What the control loop leaves to the second thread, in per cent of what it gets alone.
-# Needs: the board's sensors (any value will do). A tick that waits by sleep_ms(10) instead of sleep_ms(0) holds the
-# interpreter all the time on an ESP32 and leaves a few per cent: a PC never shows it.
+# Needs: the board's sensors, link and inlet dead: checked. GIVEN=seconds=10. A tick that waits by sleep_ms(10), not by
+# sleep_ms(0) holds the interpreter all the time on an ESP32 and leaves a few per cent: a PC never shows it.
 import time
 
 import onboard

@@ -1,5 +1,5 @@
 # The heap after an hour of the whole station: enough is left, and it does not shrink.
-# Needs: the board's sensors (any value will do); a broker if its configuration names one. MINUTES=60.
+# Needs: the board's sensors, link and inlet dead: checked; a broker if its configuration names one. GIVEN=minutes=60.
 import gc
 import time
 

@@ -1,5 +1,5 @@
 # The heartbeat beats while the tick does, and stops with it: also when the tick hangs and the other thread goes on.
-# Needs: the board's sensors (any value will do). The output is read back at its pad.
+# Needs: the board's sensors, link and inlet dead: checked. The output is read back at its pad.
 import time
 
 import onboard
