@@ -9,7 +9,7 @@ import shutil
 import pytest
 
 from host_tests.desk_board import BLOCK_B, DeskBoard, changes
-from host_tests.desk_rig import BOOT, boot, desk, image, with_rom
+from host_tests.desk_rig import EARLIER_BOOT, boot, desk, image, with_rom
 from host_tests.test_desk_cut import cuts
 from hw_tests.bench import interpreter
 from hw_tests.desk import flash as flashing
@@ -19,10 +19,6 @@ pytestmark = pytest.mark.skipif(interpreter.kind() != interpreter.FROM_ROM, reas
 
 BLOCKS, ROM_BLOCKS = 40, 8
 OLD, NEW = with_rom(image(1, stays=0)), with_rom(image(2, stays=0, more={"lib/added.py": b"W = 2\n"}))
-# boot.py as it was before there was a ROM partition: it knows the switch, and leaves mounted what MicroPython mounted.
-EARLIER_BOOT = BOOT.replace(b"rom.txt", b"none.txt")
-for call in (b"\n    unmount(vfs)\n    try", b"\nplaces()\n"):
-    EARLIER_BOOT = EARLIER_BOOT.replace(call, b"\n" + call.split(b"\n")[2])
 EARLIER = image(1, stays=0, boot=EARLIER_BOOT)
 
 

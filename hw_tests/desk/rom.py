@@ -1,8 +1,10 @@
 """The image in the board's ROM partition, from which its code runs without being copied to the heap.
 
-The partition has two slots: one from its start, one from its half. A flash writes the one that is not in use and hashes
-it on the board. Which slot counts stands in rom.txt, one file of the root among the others that the switch puts in
-place (hw_tests/desk/plan.py): so the same single rename decides, and a cut anywhere leaves the old image, or the new.
+The partition has two slots of the same size behind a first block that stays erased: MicroPython mounts by itself what
+begins at the partition's start, and a boot.py that knows nothing of slots would leave that mounted beside its files. A
+flash writes the slot that is not in use and hashes it on the board. Which slot counts stands in rom.txt, one file of
+the root among the others that the switch puts in place (hw_tests/desk/plan.py): so the same single rename decides, and
+a cut anywhere leaves the old image, or the new.
 """
 
 import ast
@@ -55,17 +57,27 @@ class Partition:
     block_B: int
 
     @property
-    def half_B(self) -> int:
-        """Where the second slot begins, which is what one holds."""
-        return self.size_B // 2 // self.block_B * self.block_B if self.block_B else 0
+    def slot_B(self) -> int:
+        """What one slot holds."""
+        return (self.size_B // self.block_B - 1) // 2 * self.block_B if self.block_B else 0
+
+    @property
+    def starts_B(self) -> tuple[int, int]:
+        """Where the slots A and B begin."""
+        return self.block_B, self.block_B + self.slot_B
+
+    @property
+    def first(self) -> Slot:
+        """The first block, as it should be."""
+        return Slot(0, self.block_B, digest(b"\xff" * self.block_B))
 
     def takes(self, data: bytes) -> bool:
         """Whether two such images go in."""
-        return 0 < len(data) <= self.half_B
+        return 0 < len(data) <= self.slot_B
 
     def needed_B(self, data: bytes) -> int:
         """The least size of a partition that takes two."""
-        return 2 * (-(-len(data) // self.block_B) * self.block_B)
+        return self.block_B + 2 * (-(-len(data) // self.block_B) * self.block_B)
 
 
 def partition(board: Board) -> Partition:
@@ -94,6 +106,7 @@ class Rom(Files):
         super().__init__(board, teller)
         self._where = where
         self._missing: tuple[Slot, bytes] | None = None
+        self._used: Slot | None = None
 
     def put(self, image: Image, others: dict[str, bytes]) -> None:
         slot = self._choose(image.rom)
@@ -103,8 +116,8 @@ class Rom(Files):
 
     def _choose(self, data: bytes) -> Slot:
         """The slot in use if it has the image already; else the other, and with none in use one that has it."""
-        slots = [Slot(start_B, len(data), digest(data)) for start_B in (0, self._where.half_B)]
-        used = slot_in(self.board.read(ROM_FILE))
+        slots = [Slot(start_B, len(data), digest(data)) for start_B in self._where.starts_B]
+        used = self._used = slot_in(self.board.read(ROM_FILE))
         if used in slots and self._holds(used):
             return used
         free = [slot for slot in slots if used is None or not used.meets(slot)]
@@ -122,6 +135,7 @@ class Rom(Files):
             return
         slot, data = self._missing
         try:
+            self._clear_first()
             self._write(slot, data)
         except Failed as error:
             raise Trouble(f"the ROM partition cannot be written ({error.said}): repeat this, or take ARGS=--files; "
@@ -130,10 +144,16 @@ class Rom(Files):
             raise Trouble("the ROM partition does not hold what was sent: check the cable and repeat this; the board "
                           "still has its old image.")  # fmt: skip
 
+    def _clear_first(self) -> None:
+        """Only if something is there, and not while the image in use, flashed by an earlier checkout, begins there."""
+        first = self._where.first
+        if not (self._used and self._used.meets(first)) and not self._holds(first):
+            self.board.run("_burn(0,b'\\xff')")
+
     def _write(self, slot: Slot, data: bytes) -> None:
         """Block by block, each erased before its first piece."""
-        block_B = self._where.block_B
-        with self.teller.amount(f"writing slot {'B' if slot.start_B else 'A'} of the ROM partition", len(data)) as bar:
+        block_B, name = self._where.block_B, "AB"[self._where.starts_B.index(slot.start_B)]
+        with self.teller.amount(f"writing slot {name} of the ROM partition", len(data)) as bar:
             for block in range(0, len(data), block_B):
                 for at in range(block, min(block + block_B, len(data)), PIECE_B):
                     piece = data[at : min(at + PIECE_B, block + block_B)]
