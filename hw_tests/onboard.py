@@ -226,6 +226,9 @@ class Silence:
     def restart(self):
         pass
 
+    def cancel_send(self, index):
+        return False
+
     def set_filters(self, filters):
         pass
 

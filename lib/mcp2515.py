@@ -140,12 +140,20 @@ class CAN(Chip):
             return False
         self._lock()
         try:
-            self._modify(0x30 + 16 * index, 8, 0)
-            cancelled = self._get(0x30 + 16 * index) & 0x48 == 0x40  # ABTF without TXREQ
             self._note(self._status())
-            return cancelled
+            return self._busy >> index & 1 == 1 and self._cancel(0x30 + 16 * index)
+        except OSError:
+            self._lose()
+            return False
         finally:
             self._unlock()
+
+    def _cancel(self, control):
+        # One that is on the wire goes on, and is given up if that attempt fails.
+        self._modify(control, 8, 0)
+        cancelled = self._get(control) & 0x48 == 0x40  # ABTF without TXREQ
+        self._note(self._status())
+        return cancelled
 
     # --- receiving ---
     def _drain(self):

@@ -144,26 +144,31 @@ class CAN(Chip):
     def cancel_send(self, index):
         if not 0 <= index < _SENDERS:
             raise IndexError
-        bit = 1 << index
-        if not self._up() or not self._busy & bit:
+        if not self._up() or not self._busy >> index & 1:
             return False
         self._lock()
         try:
-            con = _FIFO8 + 12 * index
-            self._set(con + 1, 0)  # no TXREQ any more: a frame that is on the wire goes on
-            for _ in range(100):
-                if not self._get(_TXREQ_8) & bit:
-                    break
-            if self._get(con + 4) & 4:  # it is empty
-                self._note()
-                return False
-            self._set2(con, 0x80, 4)  # FRESET
-            self._busy &= ~bit
-            if self._trigger & TX:
-                self._failed |= bit
-            return True
+            self._note()
+            return self._busy >> index & 1 == 1 and self._cancel(1 << index, _FIFO8 + 12 * index)
+        except OSError:
+            self._lose()
+            return False
         finally:
             self._unlock()
+
+    def _cancel(self, bit, con):
+        self._set(con + 1, 0)  # no TXREQ any more: a frame that is on the wire goes on, this once
+        for _ in range(100):
+            if not self._get(_TXREQ_8) & bit:
+                break
+        if self._get(con + 4) & 4:  # it is empty
+            self._note()
+            return False
+        self._set2(con, 0x80, 4)  # FRESET
+        self._busy &= ~bit
+        if self._trigger & TX:
+            self._failed |= bit
+        return True
 
     # --- receiving ---
     def _drain(self):

@@ -123,12 +123,6 @@ class CAN(_Core):
             self._happened()
         return index
 
-    def cancel_send(self, index):
-        # A line of which nothing has left is never queued; one that has begun cannot be taken back.
-        if not 0 <= index < self.TX_QUEUE_LEN:
-            raise IndexError("index")
-        return False
-
     # --- what has happened ---
     def irq(self, handler=0, trigger=0, hard=False):
         irq = self._irq

@@ -99,6 +99,12 @@ class CAN:
             raise OSError(_EIO)
         return None
 
+    def cancel_send(self, index):
+        # A line of which nothing has left is never queued; one that has begun cannot be taken back.
+        if index:
+            raise IndexError("index")
+        return False
+
     def recv(self, into):
         if self._at < self._end:
             self._flush()

@@ -83,6 +83,9 @@ class Can:
     def restart(self):
         pass
 
+    def cancel_send(self, index):
+        return False
+
     FILTERS_MAX = 32
 
     def set_filters(self, filters):

@@ -79,6 +79,35 @@ def check_an_old_frame_is_late_by_no_more_than_the_interpreter_was_held(make):
         assert all(at <= free + 1 * MS for at, f in desk.peer.inbox), held_ms
 
 
+def check_what_nobody_acknowledged_can_be_taken_back(make):
+    desk = alone(make)
+    can = desk.can
+    places = [can.send(0x300 - n, bytes([n])) for n in range(3)]
+    assert None not in places, "the queue holds three that leave in another order"
+    desk.clock.wait(80 * MS)
+    assert can.get_counters()[5] == 3 and can.state() == can.STATE_PASSIVE
+    before = desk.clock.now
+    for index in range(can.TX_QUEUE_LEN):
+        can.cancel_send(index)
+    assert desk.clock.now - before < 5 * MS, "half a tick"
+    desk.clock.wait(5000 * MS)
+    assert can.get_counters()[5] == 0
+    desk.bus.attach(desk.peer)
+    desk.clock.wait(20 * MS)
+    assert desk.peer.frames() == [], "nothing is as old as the cut"
+    assert can.send(0x300, b"new") is not None
+    desk.clock.wait(5 * MS)
+    assert [f[4] for f in desk.peer.frames()] == [b"new"]
+
+
+def check_a_dead_spi_cancels_nothing_and_raises_nothing(make):
+    desk = alone(make)
+    index = desk.can.send(0x300, b"")
+    desk.spi.fails = True
+    assert desk.can.cancel_send(index) is False and desk.can.state() == desk.can.STATE_STOPPED
+    assert desk.can.cancel_send(index) is False, "of a stopped one nothing waits"
+
+
 def check_restart_drops_what_waits_without_an_event(make):
     desk = alone(make)
     told = []

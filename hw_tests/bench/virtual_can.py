@@ -29,6 +29,12 @@ class VirtualCan:
         frame = Frame(can_id, bool(flags & self.FLAG_EXT_ID), bytes(data))
         return 0 if self.node.send(frame, self.now_ms) else None
 
+    def cancel_send(self, index: int) -> bool:
+        """Whatever waits is forgotten: there is one index for all."""
+        waits = self.node.pending > 0
+        self.node.drop_pending()
+        return waits
+
     def recv(self, into: list[Any] | None = None) -> list[Any] | None:
         """[id, memoryview, flags, errors], the given list if there is one; None without a frame."""
         frame = self._next()

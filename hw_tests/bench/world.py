@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hw_tests.bench.chip_can import ChipCan
+from hw_tests.bench.chip_can import KINDS, ChipCan
 from hw_tests.bench.config import text_of
 from hw_tests.bench.minisocket import Sockets
 from hw_tests.bench.virtual import CONVERTER_bit_s, Surroundings
@@ -145,11 +145,11 @@ class StepWorld:
 
     def _with_chips(self, chip: str) -> list[ChipCan]:
         """The controllers of the car's and the converter's bus, if the station is to have modelled ones."""
-        if chip not in ("", "mcp2515"):
-            raise ValueError(f"plant: can is {chip!r}; there is 'mcp2515', or none for a controller without faults")
+        if chip and chip not in KINDS:
+            raise ValueError(f"plant: can is {chip!r}; there is {', '.join(KINDS)}, or none for one without faults")
         around = self.around
         buses = ((around.station_car, around.car_wire.bitrate), (around.station_converter, CONVERTER_bit_s))
-        return [ChipCan(node, bitrate) for node, bitrate in buses] if chip else []
+        return [ChipCan(node, bitrate, chip) for node, bitrate in buses] if chip else []
 
     # --- time ---
     @property
