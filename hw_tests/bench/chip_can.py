@@ -1,6 +1,6 @@
 """The board's CAN in the stepped world as it is on a board: the real driver, on the model of its chip.
 
-A plant with `can = "mcp2515"`, or "mcp2518fd", has one of these for each bus instead of VirtualCan. The chip stands on a
+A plant with `can = "mcp2515"` or "mcp2518fd" has one of these for each bus instead of VirtualCan. The chip stands on a
 bus of its own (hw_tests/bench/chips), where a gateway carries frames to and from the node on the bench's wire: one
 frame time more. The clock of the chip is that of the world; after each tick it runs a little ahead, so that what was
 sent is on the wire at once. `do()` breaks things: it is the verb `can` of a scenario.
