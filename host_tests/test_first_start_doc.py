@@ -11,7 +11,10 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / ".ci"))
 import boards  # noqa: E402
 
+import main  # noqa: E402
+from firmware import services, signals  # noqa: E402
 from firmware.config import parse  # noqa: E402
+from firmware.console import Console  # noqa: E402
 from firmware.faults import Active  # noqa: E402
 from firmware.sense import Sense  # noqa: E402
 from firmware.station import S_ESTOP, S_PERMISSION, S_PLUGGED, Station, energised  # noqa: E402
@@ -85,6 +88,72 @@ def test_the_levels_are_those_of_a_safe_desk(name):
     now = seen(board, samples(board))
     assert not energised(now) and UNKNOWN not in list(now)
     assert not (now[S_PLUGGED] or now[S_ESTOP] or now[S_PERMISSION])
+
+
+class Pins:
+    """A desk whose levels never change."""
+
+    closed = flags = outputs = 0
+
+    def __init__(self, inputs):
+        self.inputs = inputs
+
+    def sample(self):
+        return True
+
+    def write(self, mask):
+        self.outputs = mask
+
+
+class Silence:
+    """A controller on whose bus nobody speaks; it takes every frame."""
+
+    overruns = bad_lines = FILTERS_MAX = 0
+
+    def send(self, can_id, data, flags=0):
+        return 0
+
+    def recv(self, into=None):
+        return None
+
+    def state(self):
+        return 1
+
+    def poll(self):
+        pass
+
+    def set_filters(self, filters):
+        pass
+
+    def restart(self):
+        pass
+
+
+class Retained:
+    """Memory that was empty at the start."""
+
+    def __init__(self):
+        self.image = bytearray(256)
+
+    def save(self):
+        pass
+
+
+@pytest.mark.parametrize("name", boards.names())
+def test_such_a_desk_says_what_step_5_shows(name):
+    """The whole control side with the first example, nobody on either bus, for 5 s; and no output but the heartbeat."""
+    board = board_of(name)
+    pins = Pins(samples(board))
+    station = main.assemble(board, parse(EXAMPLES[0]), pins, Silence(), Silence(), Retained())
+    view, lines, driven = services.View(station.station), [], 0
+    console = Console(view, lines.append)
+    for now in range(0, 5000, 10):
+        station.control.tick(now)
+        view.step(now)
+        console.step(now)
+        driven |= pins.outputs
+    assert lines[-1] == "state idle safe" and "\nstate idle safe\n" in PAGE
+    assert driven == signals.OUT_HEARTBEAT
 
 
 @pytest.mark.parametrize("name", boards.names())
