@@ -94,14 +94,34 @@ def test_what_to_type_is_a_target_with_its_variables(page):
 @pytest.mark.parametrize("variable, known", [
     ("SCENARIO", scenario.known()),
     ("VEHICLE", VEHICLES),
+    ("PROFILE", [name for kind in VEHICLES.values() for name in kind.profiles]),
     ("BOARD", flash.boards()),
     ("WIRED", WIRED),
     ("ONLY", [path.stem[:2] for path in runner.tests()]),
 ])  # fmt: skip
 def test_a_word_that_a_page_gives_is_one_that_the_program_takes(variable, known):
-    """Scenarios, vehicles, boards, what is wired, and the numbers of tests."""
+    """Scenarios, vehicles, cars, boards, what is wired, and the numbers of tests."""
     words = list(said(variable))
     assert words and not [(page, word) for page, word in words if word not in known]
+
+
+def test_every_variant_that_a_page_names_is_one_of_its_scenario():
+    """`make run SCENARIO=emergency ARGS="--variant cc1_lost_40"`, or the program behind it."""
+    lines = [line for page in TEXT for line in code(page)]
+    found = [(re.search(r"(?:SCENARIO=|bench run )(\w+)", line)[1], variant)
+             for line in lines for variant in re.findall(r"--variant (\w+)", line)]  # fmt: skip
+    assert found and all(variant in scenario.variants(name) for name, variant in found), found
+
+
+def test_the_versions_that_a_page_gives_are_the_pinned_ones():
+    """docs/dependencies.md, row by row, against the locks."""
+    locks = [path.read_text(encoding="utf-8") for path in (ROOT / ".ci").glob("requirements*.txt")]
+    pins = dict(re.findall(r"^([\w.-]+)==(\S+)", "\n".join(locks), re.M))
+    rows = re.findall(r"^\| ([\w., -]+) \| ([^|]+) \|", TEXT["docs/dependencies.md"], re.M)
+    told = [pair for names, cell in rows for pair in zip(names.split(", "), re.findall(r"\d+\.[\w.]+", cell))]
+    known = [(name, version) for name, version in told if name in pins]
+    assert len(known) > 15
+    assert [pair for pair in known if pins[pair[0]] != pair[1]] == []
 
 
 def test_every_test_that_a_page_names_is_there():
