@@ -79,7 +79,6 @@ class Control:
         self._fresh = False  # the sample before this one was whole
         self._news = True  # among the wishes
         self._bus_error = 0
-        self._cans = (fw.car_can, fw.converter_can)
         self._young = [0, 0]  # of each bus: where a frame was put since the last look, a bit for each index
         self._old = [0, 0]  # and before that
         self._looked = 0
@@ -242,7 +241,7 @@ class Control:
         frame = self.driver.poll(now)
         while frame is not None:
             if self.gate.vet_converter(frame.id, frame.ext, frame.data, now):
-                if self._leaves(1, frame):
+                if self._leaves(self.converter_can, 1, frame):
                     self.driver.sent(frame, now)
                     self.gate.left_converter(frame.id, frame.data)
                 elif self._bus_error:
@@ -253,16 +252,16 @@ class Control:
         frame = self.session.poll(now)
         while frame is not None:
             if self.gate.vet_car(frame.id, frame.ext, frame.data, now):
-                if self._leaves(0, frame):
+                if self._leaves(self.car_can, 0, frame):
                     self.session.sent(frame, now)
                     self.gate.left_car(frame.id, frame.data, now)
                 elif self._bus_error:
                     self._broken(F_CAN_CAR, now)
             frame = self.session.poll(now)
 
-    def _leaves(self, bus, frame):
+    def _leaves(self, can, bus, frame):
         try:
-            index = self._cans[bus].send(frame.id, frame.data, frame.ext << 1)  # FLAG_EXT_ID is 2
+            index = can.send(frame.id, frame.data, frame.ext << 1)  # FLAG_EXT_ID is 2
         except OSError:
             self._bus_error = 1
             return False
@@ -276,12 +275,13 @@ class Control:
         # that has not left after 80 ms, each bus's own round, is taken back within 160; one that was followed by
         # another in its place has left.
         bus = self._looked = 1 - self._looked
+        can = self.converter_can if bus else self.car_can
         late = self._old[bus] & ~self._young[bus]
         self._old[bus] = self._young[bus]
         self._young[bus] = index = 0
         while late:
             if late & 1:
-                self._cans[bus].cancel_send(index)
+                can.cancel_send(index)
             late >>= 1
             index += 1
 
