@@ -54,7 +54,7 @@ def test_every_tool_refuses_an_energised_station_and_sends_nothing(path, tmp_pat
         board.received.clear()
         starts = board.starts
         for tool in tools(tmp_path, desk(board)):
-            with pytest.raises(Trouble, match="^energised: stop the session first"):
+            with pytest.raises(Trouble, match="^energised: stop the session first .*in idle; .*docs/first-start.md"):
                 tool()
         assert bytes(board.received) == b"" and board.starts == starts
 

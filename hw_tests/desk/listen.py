@@ -79,5 +79,6 @@ def refuse_if_energised(transport: SerialTransport, wait_s: float = LISTEN_s) ->
     if found is None:
         return None
     if found.group(2) == "energised":
-        raise Trouble(f"energised: stop the session first (the station is in {found.group(1)}).")
+        idle = "; with no car there a sensor gives no number: docs/first-start.md" if found.group(1) == "idle" else ""
+        raise Trouble(f"energised: stop the session first (the station is in {found.group(1)}{idle}).")
     return found.group(1)
