@@ -103,7 +103,7 @@ class Wires:
         micropython.kbd_intr(3)
 
 
-def connect(board, protocol, watchdog=0):
+def connect(board, protocol, watchdog=0, kind=Wires):
     # `watchdog`: what reset_cause says when it bit. A board that cannot work is a ValueError, before any pin moves.
     from board_check import check
 
@@ -111,7 +111,7 @@ def connect(board, protocol, watchdog=0):
     for bus, row in (("car", board.CAN_CAR), ("converter", board.CAN_CONVERTER)):
         if row[0] == "native" and not hasattr(machine, "CAN"):
             raise ValueError(_NO_CAN % bus)
-    return Wires(board, protocol, watchdog)
+    return kind(board, protocol, watchdog)
 
 
 def _spi(id, sck, mosi, miso, rate_Hz):

@@ -5,7 +5,7 @@ from firmware.boards import NAMES
 from lib import board_check
 from lib.board_check import problems, uses
 
-REAL = [name for name in NAMES.split() if name != "bench"]
+REAL = [name for name in NAMES.split() if not name.startswith("bench")]
 BASE = "esp32_2x_mcp2515"
 
 

@@ -1,10 +1,15 @@
 """The serial port of a bench board: its words, and between them the records of its pins, told apart.
 
 board -> bench: text, and records of 16 bytes that begin with 15 A5 (pins_link.py); no text has a byte 15
-bench -> board: samples of 32 bytes, the newest at most every 10 ms: all of them would fill 115200 bit/s
+bench -> board: samples of 32 bytes, each in a frame (lib/console_stream.py), the newest at most every 10 ms: all of
+them would fill 115200 bit/s
+
+A board that says `ready` has just started: from then on it is played the pins. Before, and after a reset that it has
+not come back from, its outputs are nobody's.
 """
 
 import contextlib
+import re
 import select
 import socket
 import time
@@ -17,16 +22,31 @@ SAMPLE_B, ANSWER_B = 32, 16
 _MARK = b"\x15\xa5"
 SAMPLE_s = 0.010
 _FLAGS_AT = 8  # of a sample
+_READY = re.compile(rb"^ready \S+\s*$", re.MULTILINE)
+
+BEGIN = 0x16
+# In a frame there is neither its beginning nor what a console takes for a command: Ctrl-A to Ctrl-E (raw and friendly
+# prompt, interrupt, reset, paste). Where a key allows it, no end of line either: at a prompt it would start a line.
+_NEVER = frozenset((BEGIN, 1, 2, 3, 4, 5))
+_RATHER_NOT = _NEVER | frozenset(b"\r\n")
 
 
 class Port(Protocol):
-    """A serial port, as pyserial has it."""
+    """A serial port, as pyserial has it; it must not wait for what is not there."""
 
     def fileno(self) -> int: ...
 
     def read(self, size: int = 1, /) -> bytes: ...
 
     def write(self, data: bytes, /) -> int | None: ...
+
+
+def framed(sample: bytes) -> bytes:
+    """A sample as it goes to the board. A key for `_NEVER` there always is: 33 bytes rule out at most 204 of 256."""
+    body = sample + bytes((sum(sample) & 0xFF,))
+    key = next(key for shunned in (_RATHER_NOT, _NEVER) for key in range(256)
+               if key not in shunned and shunned.isdisjoint(byte ^ key for byte in body))  # fmt: skip
+    return bytes((BEGIN, key)) + bytes(byte ^ key for byte in body)
 
 
 class Divider:
@@ -88,11 +108,18 @@ class ConsoleLink:
 
     def __init__(self, port: Port, pins_port: int, period_s: float = SAMPLE_s):
         self.text = b""
+        self.starts = 0  # times that the board has said `ready`
         self.failed = ""
-        self._port, self._pins_port, self._thinner = port, pins_port, Thinner(period_s)
-        self._ends = Event()
+        self._port, self._pins_port, self._period_s = port, pins_port, period_s
+        self._pins: socket.socket | None = None
+        self._looked = 0  # how far `text` was searched: up to the last whole line
+        self._ends, self._reset = Event(), Event()
         self._thread = Thread(target=self._carry, daemon=True)
         self._thread.start()
+
+    def reset(self) -> None:
+        """The board is being reset: its outputs fall, until it says `ready` again."""
+        self._reset.set()
 
     def close(self) -> None:
         """The end; the port stays open."""
@@ -100,26 +127,47 @@ class ConsoleLink:
         self._thread.join(2)
 
     def _carry(self) -> None:
-        divider, thinner, pins = Divider(), self._thinner, None
+        divider, thinner = Divider(), Thinner(self._period_s)
         try:
             while not self._ends.is_set():
+                if self._reset.is_set():
+                    self._reset.clear()
+                    self._leave()
+                pins = self._pins
                 watched: list[Any] = [self._port] if pins is None else [self._port, pins]
                 ready, _, _ = select.select(watched, [], [], 0.002)
                 if self._port in ready:
-                    text, records = divider.feed(self._port.read(4096))
-                    self.text += text
-                    if records and pins is None:  # the board's pins are there from its first record on
-                        pins = socket.create_connection(("127.0.0.1", self._pins_port))
-                    if records and pins is not None:
-                        pins.sendall(records)
-                if pins is not None and pins in ready:
+                    self._hear(*divider.feed(self._port.read(4096)))
+                if pins is not None and pins is self._pins and pins in ready:
                     thinner.feed(pins.recv(4096))
                 sample = thinner.due(time.monotonic())
-                if sample:
-                    self._port.write(sample)
+                if sample and self._pins is not None:
+                    self._port.write(framed(sample))
         except OSError as error:
             self.failed = str(error)
         finally:
-            with contextlib.suppress(OSError):
-                if pins is not None:
-                    pins.close()
+            self._leave()
+
+    def _hear(self, text: bytes, records: bytes) -> None:
+        self.text += text
+        whole = self.text.rfind(b"\n") + 1
+        if whole > self._looked:
+            starts = len(_READY.findall(self.text[self._looked : whole].replace(b"\r", b"")))
+            self._looked = whole
+            if starts:
+                self._begin(starts)
+        if records and self._pins is not None:
+            self._pins.sendall(records)
+
+    def _begin(self, starts: int) -> None:
+        """It has started: its pins are there anew."""
+        self._leave()
+        self._pins = socket.create_connection(("127.0.0.1", self._pins_port))
+        self._pins.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.starts += starts
+
+    def _leave(self) -> None:
+        pins, self._pins = self._pins, None
+        with contextlib.suppress(OSError):
+            if pins is not None:
+                pins.close()
