@@ -11,6 +11,9 @@ PROTOCOL ?=
 VIEW     ?= messages
 CHECK    ?=
 CAN      ?=
+CAN_CONVERTER ?=
+BROKER   ?=
+WIFI     ?=
 PROFILE  ?=
 PORT     ?=
 BOARD    ?=
@@ -27,7 +30,7 @@ export MPLCONFIGDIR := $(CURDIR)/build/matplotlib
 export HYPOTHESIS_STORAGE_DIRECTORY := $(CURDIR)/build/hypothesis
 
 .DEFAULT_GOAL := help
-.PHONY: help run scenarios car converter flash console config logs board-tests replay plot test soak perf size mutants lint image boards bootstrap bootstrap-perf clean distclean
+.PHONY: help run scenarios car converter bench flash console config logs board-tests replay plot test soak perf size mutants lint image boards bootstrap bootstrap-perf clean distclean
 
 help: ## show this list
 	@echo "Sluice: firmware for a bidirectional DC charging station. Targets:"
@@ -39,6 +42,7 @@ help: ## show this list
 	@echo "  a board: PORT (/dev/ttyUSB0), BOARD ($(BOARDS)), FILE (station.json)"
 	@echo "  its tests: ONLY (03), WIRED (relays can_bus meter insulation), GIVEN (minutes=60)"
 	@echo "  an emulator alone: CAN (slcan:/dev/ttyACM0), PROFILE (leaf_ze1)"
+	@echo "  a run against a board: PORT, CAN (the car's bus), CAN_CONVERTER, WIFI (wifi.json), BROKER (192.168.1.5:18830)"
 	@echo "  a recording: LOG (file), PROTOCOL (gbt27930, chademo), VIEW (messages, session, station), CHECK (1)"
 	@echo "Scenarios: $(basename $(notdir $(wildcard hw_tests/bench/scenarios/[a-z]*.toml))); one variant: ARGS=\"--variant NAME\"."
 
@@ -53,6 +57,10 @@ car: bootstrap ## an emulated car alone on an adapter: CAN=slcan:/dev/ttyACM0 VE
 
 converter: bootstrap ## an emulated converter alone on an adapter: CAN=socketcan:can0 (docs/bench.md)
 	@$(RUN) -m hw_tests.bench.alone converter --can "$(CAN)" $(ARGS)
+
+bench: bootstrap ## the same against a board: PORT=/dev/ttyUSB0 CAN=slcan:/dev/ttyACM0 CAN_CONVERTER=slcan:/dev/ttyACM1 (docs/bench.md)
+	@$(RUN) -m hw_tests.bench.against_board $(SCENARIO) --port "$(PORT)" --can "$(CAN)" --can-converter "$(CAN_CONVERTER)" \
+		$(if $(VEHICLE),--vehicle $(VEHICLE)) $(if $(BROKER),--broker "$(BROKER)") $(if $(WIFI),--wifi "$(WIFI)") $(ARGS)
 
 flash: bootstrap ## bring a board to this image: PORT=/dev/ttyUSB0, the first time BOARD=lilygo_t2can; into ROM if it has some (docs/desk.md)
 	@$(RUN) -m hw_tests.desk flash --port "$(PORT)" --board "$(BOARD)" $(ARGS)
@@ -102,7 +110,7 @@ boards: bootstrap ## draw every board's wiring and list its parts: docs/boards/ 
 
 clean: ## remove results and caches, keep what was downloaded
 	@rm -rf build/board build/run build/pycache build/matplotlib build/hypothesis build/mypy build/ruff \
-		build/pytest build/coverage build/test build/perf build/mutants build/size build/board.romfs build/board_rom build/board_tests
+		build/pytest build/coverage build/test build/perf build/mutants build/size build/board.romfs build/board_rom build/board_tests build/bench
 
 distclean: ## remove everything that is not the repository's
 	@rm -rf build lib/umqtt

@@ -4,6 +4,8 @@ a CAN adapter. What a real board adds (its reset by RTS, its own CAN chips, its 
 import json
 import os
 import pty
+import random
+import socket
 import subprocess
 import threading
 import time
@@ -13,9 +15,11 @@ from pathlib import Path
 import can
 import pytest
 
-from hw_tests.bench import interpreter, live, scenario, summary
+from host_tests.unit import test_console_stream
+from hw_tests.bench import bench_board, interpreter, live, scenario, summary
+from hw_tests.bench.bench_board import OnBench
 from hw_tests.bench.bridge import Bridge
-from hw_tests.bench.console_link import ANSWER_B, Divider, Thinner
+from hw_tests.bench.console_link import ANSWER_B, BEGIN, SAMPLE_B, Divider, Thinner, framed
 from hw_tests.bench.firmware import FirmwareBoard
 from hw_tests.bench.pins_link import FAIL, sample
 from hw_tests.bench.processes import ProcessDied
@@ -44,6 +48,18 @@ def test_the_newest_sample_goes_and_an_exception_is_not_lost():
     assert sent[:8] == two[:8] and sent[8] == FAIL and sent[9:] == two[9:]
     thinner.feed(three)
     assert thinner.due(1.005) == b"" and thinner.due(1.011) == three and thinner.due(2.0) == b""
+
+
+def test_no_frame_holds_what_a_console_takes_for_a_command_and_the_board_reads_it():
+    chance = random.Random(1)
+    awkward = [bytes(range(32)), bytes(range(0, 64, 2)), bytes(32), b"\xff" * 32, bytes([3, 0x16] * 16)]
+    line, console = test_console_stream.made()
+    for record in awkward + [chance.randbytes(SAMPLE_B) for _ in range(2000)]:
+        frame = framed(record)
+        assert frame[0] == BEGIN and len(frame) == 35 and not set(frame[1:]) & {1, 2, 3, 4, 5, BEGIN}
+        assert test_console_stream.read(line, console, frame) == [record]
+    plain = sample(7, 123456, 0, (8600, 1000, 32768, 4000, 750, 760, 1, 0, 1, 0, 1))
+    assert not set(framed(plain)) & set(b"\r\n")
 
 
 def test_a_bridge_carries_both_ways_and_ends_with_a_reason():
@@ -117,25 +133,89 @@ def test_a_whole_scenario_against_a_board_on_a_terminal(tmp_path):
     assert any("ready" in line for line in (tmp_path / "events.jsonl").read_text().splitlines())
 
 
-def test_a_board_is_reset_by_its_en_line_alone():
+class Plant:
+    """The door for the pins; `drops` counts the times that a board's pins were let go of."""
+
+    def __init__(self):
+        self._door = socket.create_server(("127.0.0.1", 0))
+        self.port = self._door.getsockname()[1]
+        self.comes = self.drops = 0
+        self.data = b""
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self):
+        while True:
+            peer, _ = self._door.accept()
+            self.comes += 1
+            peer.sendall(sample(self.comes, 0, 0, range(11)))
+            while data := peer.recv(100):
+                self.data += data
+            self.drops += 1
+
+
+def until(condition):
+    """A hang fails."""
+    end_s = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < end_s, "it did not come to pass"
+        time.sleep(0.005)
+
+
+def test_a_board_is_played_its_pins_from_ready_on_and_reset_by_its_en_line_alone():
     master, slave = pty.openpty()
     tty.setraw(slave)
-    resets = []
+    resets, plant = [], Plant()
     with os.fdopen(master, "r+b", buffering=0) as port:
-        board = FirmwareBoard(port, 1, lambda: resets.append(1))
+        board = FirmwareBoard(port, plant.port, lambda: resets.append(1))
+        with pytest.raises(ProcessDied, match="not started"):
+            board.poll()
         board.start()
-        os.write(slave, b"boot\r\nready ab\r\n")
-        deadline_s, said, fresh = time.monotonic() + 10, [], 0
-        while len(said) < 2 and time.monotonic() < deadline_s:
-            fresh += board.poll()
-            said += board.lines()
-        assert said == ["boot", "ready ab"] and fresh == 0 and board.boots == 1
+        os.write(slave, b"boot\r\n" + RECORD + b"ready ab\r\n")
+        until(lambda: plant.comes == 1)
+        assert os.read(slave, 100) == framed(sample(1, 0, 0, range(11)))
+        os.write(slave, RECORD)
+        until(lambda: plant.data == RECORD)  # the one before `ready` was of nobody
+        assert board.lines() == ["boot", "ready ab"] and not board.poll() and board.boots == 1
         board.reset("power")
-        os.write(slave, b"ready ab\r\n")
-        while not fresh and time.monotonic() < deadline_s:
-            fresh += board.poll()
-        assert fresh == 1 and board.boots == 2 and len(resets) == 2
+        until(lambda: plant.drops == 1)  # its outputs fall
+        os.write(slave, b"rst:0x1 (POWERON_RESET)\r\nready ab\r\n")
+        until(lambda: plant.comes == 2)
+        assert board.poll() and not board.poll() and board.boots == 2 and len(resets) == 2
         with pytest.raises(ProcessDied, match="cannot be reset by 'watchdog'"):
             board.reset("watchdog")
         board.end()
     os.close(slave)
+
+
+def test_a_board_that_ends_before_it_is_ready_is_told_with_its_reason(monkeypatch):
+    monkeypatch.setattr(bench_board, "_ENDED_s", 0.05)
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+    with os.fdopen(master, "r+b", buffering=0) as port:
+        board = OnBench(port, 1, lambda: None)
+        board.start()
+        os.write(slave, b'Traceback (most recent call last):\r\n  File "main.py"\r\nValueError: no chip\r\n>>> ')
+        with pytest.raises(ProcessDied, match="the station ended before it was ready: ValueError: no chip"):
+            until(board.lines)
+            until(board.lines)
+        FirmwareBoard.end(board)
+    os.close(slave)
+
+
+def test_a_port_without_dtr_cannot_reset_and_one_with_it_pulls_en_once():
+    class Line:
+        def __init__(self, breaks=False):
+            self.breaks, self.levels = breaks, []
+
+        def __setattr__(self, name, value):
+            if name != "dtr":
+                return super().__setattr__(name, value)
+            if self.breaks:
+                raise OSError(25, "Inappropriate ioctl for device")
+            self.levels.append(value)
+
+    line = Line()
+    bench_board.reset(line)
+    assert line.levels == [False, True]
+    with pytest.raises(ProcessDied, match="this port cannot reset the board"):
+        bench_board.reset(Line(breaks=True))

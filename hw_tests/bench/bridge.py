@@ -71,6 +71,7 @@ def main() -> int:
     except AdapterError as error:
         print(f"bridge: {error}", file=sys.stderr)
         return 1
+    print(f"bridge: joined {options.can}", flush=True)
     bridge = Bridge(adapter, wire)
     signal.signal(signal.SIGTERM, lambda *_: bridge.stop())
     with contextlib.suppress(KeyboardInterrupt):

@@ -4,7 +4,6 @@ Whoever plays a scenario calls `start(cause)` once, then `poll()` each turn (Tru
 `lines()` for its words, `reset(cause)` and `expect(cause)` for what the scenario does to it.
 """
 
-import contextlib
 import json
 import signal
 import time
@@ -23,9 +22,13 @@ Where = dict[str, Any]  # bench.json
 
 
 class Firmware(Protocol):
-    """See above."""
+    """See above. `ready_s`: how long a start may take; `far`: it reaches the broker over a network, in its own time."""
 
     boots: int
+    ready_s: float
+    far: bool
+
+    def about(self) -> dict[str, Any]: ...
 
     def start(self) -> None: ...
 
@@ -43,6 +46,9 @@ class Firmware(Protocol):
 class FirmwareProcess:
     """MicroPython on this PC; `where` is what bench.json says, `hold` keeps the outputs of a soft reset as they are."""
 
+    ready_s = 15.0
+    far = False
+
     def __init__(self, processes: Processes, folder: Path, where: Where, hold: Callable[[], None]):
         self.boots = 0
         self._processes, self._folder, self._where, self._hold = processes, folder, where, hold
@@ -50,6 +56,10 @@ class FirmwareProcess:
         self._told = 0
         self._restart_s: float | None = None  # it starts anew then
         self._hang_until_s: float | None = None
+
+    def about(self) -> dict[str, Any]:
+        """What runs it."""
+        return interpreter.about()
 
     def start(self) -> None:
         """Once more."""
@@ -103,32 +113,53 @@ class FirmwareProcess:
 
 
 class FirmwareBoard:
-    """A board at a serial port whose pins come over its console. `restart()` resets it by hardware (RTS)."""
+    """A board at a serial port whose pins come over its console.
 
-    def __init__(self, port: Port, pins_port: int, restart: Callable[[], None], period_s: float = SAMPLE_s):
+    Args:
+        port: open, and the link's alone from `start()` to `end()`.
+        pins_port: TCP port of the plant's pins.
+        restart: resets it by hardware (EN, by the port's RTS).
+        period_s: between two samples of the pins.
+        begin: starts it the first time, if not `restart`.
+        about: what runs it, as summary.py wants it.
+    """
+
+    ready_s = 120.0  # from files, on a plain ESP32; and then its Wi-Fi
+    far = True
+
+    def __init__(self, port: Port, pins_port: int, restart: Callable[[], None], period_s: float = SAMPLE_s,
+                 begin: Callable[[], None] | None = None, about: dict[str, Any] | None = None):  # fmt: skip
         self.boots = 0
-        self._restart = restart
-        self._link = ConsoleLink(port, pins_port, period_s)
+        self._about = about or {}
+        self._port, self._pins_port, self._period_s = port, pins_port, period_s
+        self._restart, self._begin = restart, begin or restart
+        self._link: ConsoleLink | None = None
         self._told = 0
-        self._ready = 0  # times that it has said so
+        self._seen = 1  # of its starts: the first one is ours
+
+    def about(self) -> dict[str, Any]:
+        """What it said of itself."""
+        return self._about
 
     def start(self) -> None:
         """From its beginning."""
         self.boots += 1
-        self._restart()
+        self._begin()
+        self._link = ConsoleLink(self._port, self._pins_port, self._period_s)
 
     def poll(self) -> bool:
         """True once for each further `ready`: it has started anew, by our reset or by its own."""
-        if self._link.failed:
-            raise ProcessDied(f"the board's serial port is gone: {self._link.failed}")
-        ready = self._link.text.count(b"ready ")
-        fresh, self._ready = ready > max(1, self._ready), ready
+        link = self._linked()
+        if link.failed:
+            raise ProcessDied(f"the board's serial port is gone: {link.failed}")
+        starts = link.starts
+        fresh, self._seen = starts > self._seen, max(starts, self._seen)
         self.boots += fresh
         return fresh
 
     def lines(self) -> list[str]:
         """Whole ones since the last call."""
-        text = self._link.text.decode(errors="replace").replace("\r", "")
+        text = self._linked().text.decode(errors="replace").replace("\r", "")
         lines = text[self._told :].split("\n")
         self._told = len(text) - len(lines[-1])
         return lines[:-1]
@@ -140,9 +171,15 @@ class FirmwareBoard:
         """`power` alone: the others need a hand inside the board."""
         if cause != "power":
             raise ProcessDied(f"a board at a serial port cannot be reset by {cause!r}, only by its EN line")
+        self._linked().reset()
         self._restart()
 
     def end(self) -> None:
         """The link ends; the board goes on."""
-        with contextlib.suppress(OSError):
+        if self._link is not None:
             self._link.close()
+
+    def _linked(self) -> ConsoleLink:
+        if self._link is None:
+            raise ProcessDied("the board was not started")
+        return self._link

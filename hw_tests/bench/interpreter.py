@@ -8,12 +8,14 @@ of each module is copied to the heap.
 import functools
 import subprocess
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MICROPYTHON = ROOT / "build" / "bin" / "micropython"
 BOARD = ROOT / "build" / "board"
 ROM = ROOT / "build" / "board.romfs"
 HEAP = "160k"
+HEAP_B = 160 * 1024
 FILES, FROM_ROM = "files", "rom"
 
 _START = "import boot, main; main.run()"
@@ -51,3 +53,11 @@ def environment(image: str) -> dict[str, str]:
 def command(image: str, heap: str = HEAP) -> list[str]:
     """The command line that starts a station in the current directory."""
     return [str(MICROPYTHON), "-X", f"heapsize={heap}", "-c", mounted(image) + _START]
+
+
+def about() -> dict[str, Any]:
+    """What runs the firmware here: `version`, `word_bits`, `image`, `heap_size_bytes`."""
+    code = "import sys; print(*sys.implementation.version[:3], 64 if sys.maxsize > 1 << 31 else 32)"
+    done = subprocess.run([str(MICROPYTHON), "-c", code], capture_output=True, text=True, check=True)
+    *version, bits = done.stdout.split()
+    return {"version": ".".join(version), "word_bits": int(bits), "image": kind(), "heap_size_bytes": HEAP_B}

@@ -21,10 +21,10 @@ from typing import Any
 
 import can
 
-from hw_tests.bench import interpreter
 from hw_tests.bench.config import text_of
 from hw_tests.bench.firmware import Firmware, FirmwareProcess
 from hw_tests.bench.frame import Frame
+from hw_tests.bench.interpreter import about as about
 from hw_tests.bench.lines import Lines
 from hw_tests.bench.play import Outside, Play
 from hw_tests.bench.processes import ProcessDied, Processes, free_port
@@ -34,19 +34,21 @@ from hw_tests.bench.view import View
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 MOSQUITTO = ROOT / "build" / "bin" / "mosquitto"
-HEAP_B = 160 * 1024
 READY_s = 15.0
+HERE = "127.0.0.1"
 _LOOP_s = 0.01
 _FRAMES_KEPT = 256  # on a full bus those of 100 ms
 HELLOS = ("plant", "car", "aggregator", "wire car", "wire converter")
 
 
 class Live:
-    """One live run. `run()` once."""
+    """One live run. `run()` once. `make` gives another firmware than a process here, `broker` is the address of this
+    machine by which it reaches the broker (on port["broker"])."""
 
     def __init__(self, scenario: Scenario, folder: Path, view: View | None = None,
-                 make: Callable[["Live"], Firmware] | None = None):  # fmt: skip
+                 make: Callable[["Live"], Firmware] | None = None, broker: str = HERE):  # fmt: skip
         self.scenario = scenario
+        self.broker = broker
         self.kind = vehicle(scenario.vehicle)
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
@@ -58,7 +60,7 @@ class Live:
         self.play.record.leave_buses_to_others()
         self.observer = self.kind.observe()
         self._observing = threading.Lock()
-        self._door = socket.create_server(("127.0.0.1", 0))
+        self._door = socket.create_server((HERE, 0))
         self._door.setblocking(False)
         self.port = {name: free_port() for name in
                       ("broker", "car", "car_station", "converter", "converter_station", "pins", "plant",
@@ -92,7 +94,7 @@ class Live:
                 lines.close()
             self._door.close()
         phases = self.observer.history
-        made = self.play.finish([name for _, name in phases], about())
+        made = self.play.finish([name for _, name in phases], self._firmware.about())
         self.play.draw(phases, made["result"])
         return made
 
@@ -136,10 +138,11 @@ class Live:
 
     def _write_files(self) -> None:
         port = self.port
-        station = {**self.scenario.station, **self.kind.station, "mqtt_port": port["broker"]}
+        station = {**self.scenario.station, **self.kind.station, "mqtt_host": self.broker, "mqtt_port": port["broker"]}
         (self.folder / "config.json").write_text(text_of(station))
+        doors = "".join(f"listener {port['broker']} {address}\n" for address in dict.fromkeys((HERE, self.broker)))
         (self.folder / "mosquitto.conf").write_text(
-            f"listener {port['broker']} 127.0.0.1\nallow_anonymous true\npersistence false\nlog_type all\n"
+            f"{doors}allow_anonymous true\npersistence false\nlog_type all\n"
             "connection_messages true\nset_tcp_nodelay true\n"
         )
 
@@ -153,17 +156,20 @@ class Live:
 
     def _begin(self) -> None:
         self._firmware.start()
-        self._wait("the firmware to be ready", self._is_ready)
+        self._wait("the firmware to be ready", self._is_ready, self._firmware.ready_s)
+        if self._firmware.far:  # it joins its network first
+            self._wait("the station at the broker", lambda: self.play.aggregator.facts(0.0)["status"] == "online",
+                       self._firmware.ready_s)  # fmt: skip
         self._zero_s = time.monotonic()
         self.observer = self.kind.observe()
 
-    def _wait(self, what: str, done: Any) -> None:
-        until_s = time.monotonic() + READY_s
+    def _wait(self, what: str, done: Any, wait_s: float = READY_s) -> None:
+        until_s = time.monotonic() + wait_s
         while not done():
             self.processes.check()
             self._hear()
             if time.monotonic() > until_s:
-                raise ProcessDied(f"waited {READY_s:.0f} s in vain for {what}; see the logs in {self.folder}")
+                raise ProcessDied(f"waited {wait_s:.0f} s in vain for {what}; see the logs in {self.folder}")
             time.sleep(0.01)
 
     # --- one turn ---
@@ -299,17 +305,6 @@ class Live:
         self._lines["aggregator"].send(
             {"do": "publish", "topic": topic, "payload": payload.decode("latin-1"), "retain": retain}
         )
-
-
-def about() -> dict[str, Any]:
-    """What runs the firmware here."""
-    import subprocess
-
-    code = "import sys; print(*sys.implementation.version[:3], 64 if sys.maxsize > 1 << 31 else 32)"
-    done = subprocess.run([str(interpreter.MICROPYTHON), "-c", code], capture_output=True, text=True, check=True)
-    *version, bits = done.stdout.split()
-    return {"version": ".".join(version), "word_bits": int(bits), "image": interpreter.kind(),
-            "heap_size_bytes": HEAP_B}  # fmt: skip
 
 
 def make_image() -> None:

@@ -170,7 +170,7 @@ class Board:
 
 
 @contextmanager
-def at_prompt(device: str, listen_s: float = LISTEN_s) -> Iterator[Board]:
+def at_prompt(device: str, listen_s: float = LISTEN_s, patience_s: float = 0.0) -> Iterator[Board]:
     """A board in the raw REPL, reached only if nothing there says that it is energised.
 
     Whatever happens afterwards, a board that had Sluice running is started again.
@@ -179,7 +179,7 @@ def at_prompt(device: str, listen_s: float = LISTEN_s) -> Iterator[Board]:
         Trouble: no port, energised, no MicroPython, or the wire went away.
     """
     with opened(device) as transport:
-        board = Board(transport, running=refuse_if_energised(transport, listen_s) is not None)
+        board = Board(transport, running=refuse_if_energised(transport, listen_s, patience_s) is not None)
         try:
             board.enter()
         except Trouble:  # a station that was just starting has lost the Ctrl-C; by now it says what it is in

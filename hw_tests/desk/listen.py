@@ -66,8 +66,11 @@ class Listener:
         return "\n".join(f"    {line}" for line in [*self.last, rest] if line)
 
 
-def refuse_if_energised(transport: SerialTransport, wait_s: float = LISTEN_s) -> str | None:
+def refuse_if_energised(transport: SerialTransport, wait_s: float = LISTEN_s, patience_s: float = 0.0) -> str | None:
     """Listen before the first byte goes out.
+
+    Args:
+        patience_s: how long an energised station may take to become safe, or silent.
 
     Returns:
         The phase that the station is in, or None if nothing said a state (probably no Sluice is running).
@@ -75,7 +78,10 @@ def refuse_if_energised(transport: SerialTransport, wait_s: float = LISTEN_s) ->
     Raises:
         Trouble: the station is energised.
     """
-    found = Listener(transport).until(STATE, wait_s)
+    listener, end = Listener(transport), time.monotonic() + patience_s
+    found = listener.until(STATE, wait_s)
+    while found is not None and found.group(2) == "energised" and time.monotonic() < end:
+        found = listener.until(STATE, wait_s)
     if found is None:
         return None
     if found.group(2) == "energised":

@@ -1,0 +1,95 @@
+"""`make bench` from its command line to summary.json, without a board: its place is taken by MicroPython with the real
+image, the real board's data and the real wires on a pseudo-terminal; only chips are stood in for (board/bench_repl.py).
+"""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from firmware.boards import bench_2x_mcp2518fd
+from host_tests.bench_desk_board import BenchDeskBoard, Buses, wait_for_port
+from hw_tests.bench import against_board, interpreter, vehicles
+from hw_tests.desk import image as images
+from hw_tests.desk.board import at_prompt
+
+pytestmark = pytest.mark.skipif(not interpreter.MICROPYTHON.exists(), reason="no MicroPython: run make bootstrap")
+
+ROOT = Path(__file__).resolve().parent.parent
+NAME = "bench_2x_mcp2518fd"
+MINE = b'{"site": "home", "station": "garage", "mqtt_password": "secret"}'
+WIFI = b'{"ssid": "desk", "password": "x"}'
+
+
+@pytest.fixture(scope="module")
+def flashed(tmp_path_factory):
+    """The flash of a board with this checkout's image and a user's own files."""
+    folder = tmp_path_factory.mktemp("flash")
+    with BenchDeskBoard(folder / "flash", folder / "notes", {"car": 1, "converter": 1}) as board:
+        board.give(images.build(), {"board.txt": f"{NAME}\n".encode(), "config.json": MINE, "wifi.json": WIFI})
+    return folder / "flash"
+
+
+@pytest.fixture
+def there(flashed, tmp_path):
+    """A copy of it: (path of the flash, path of the notes)."""
+    shutil.copy(flashed, tmp_path / "flash")
+    return tmp_path / "flash", tmp_path / "notes"
+
+
+def files(board):
+    """What of the user's is on the board now."""
+    with at_prompt(board.device, 0.2) as prompt:
+        return {name: prompt.read(name) for name in ("config.json", "config.user.json", "wifi.json")}
+
+
+def command(port, cans=("socket://127.0.0.1:1", "socket://127.0.0.1:2"), words=("evening",), broker="127.0.0.1"):
+    """The words of `make bench`."""
+    can, converter = cans
+    return [*words, "--port", port, "--can", can, "--can-converter", converter, "--broker", broker]
+
+
+def played(there, vehicle, words, run_name):
+    """Play it as `make bench` does: exit status, its words, the summary, the board's notes, the user's files."""
+    with Buses(vehicles.vehicle(vehicle).bit_s) as buses:
+        for port in buses.board.values():
+            wait_for_port(port)
+        with BenchDeskBoard(*there, buses.board) as board:
+            cans = buses.adapter["car"], buses.adapter["converter"]
+            words = command(board.device, cans, words)
+            done = subprocess.run([sys.executable, "-m", "hw_tests.bench.against_board", *words], cwd=ROOT,
+                                  capture_output=True, text=True, timeout=300)  # fmt: skip
+            kept, noted = files(board), board.noted()
+    made = json.loads((against_board.RUNS / run_name / "summary.json").read_text())
+    return done.returncode, done.stdout + done.stderr, made, noted, kept
+
+
+def starved(made):
+    """The computer did not let the board or the plant run: late ticks, or physics far behind. That says nothing."""
+    tick = made["tick"]
+    return (tick["late"] or 0) > 0 or (made["physics_behind_max_ms"] or 0) > 60
+
+
+RUNS = {
+    "gbt27930": ((str(ROOT / "host_tests/scenarios/short_gbt27930.toml"),), "short_gbt27930"),
+    "chademo": (("chademo_bad_start", "--variant", "target_raised"), "chademo_bad_start-target_raised"),
+}
+
+
+@pytest.mark.parametrize("vehicle", RUNS)
+def test_a_scenario_from_the_command_line_to_its_summary(there, vehicle):
+    status, text, made, noted, kept = played(there, vehicle, *RUNS[vehicle])
+    assert kept == {"config.json": MINE, "config.user.json": None, "wifi.json": WIFI}, text
+    assert ["wifi", "desk"] in noted
+    outputs = {str(pin): str(1 - on) for _, pin, on in bench_2x_mcp2518fd.OUTPUTS}
+    driven = [each[1:] for each in noted if each[0] == "pin" and each[1] in outputs]
+    assert {pin for pin, _ in driven} == set(outputs)
+    assert all(level == outputs[pin] for pin, level in driven)  # a real relay would not have moved
+    assert made["micropython"] == {"version": "1.25.0", "word_bits": 32, "image": "rom"}
+    assert status == (made["result"] != "pass"), text
+    if made["result"] != "pass" and starved(made):
+        pytest.skip(f"the computer was too busy for a live run: {made['tick']}")
+    assert made["result"] == "pass", text

@@ -1,0 +1,207 @@
+"""What `make bench` refuses, each with its sentence and before anything of a board is touched; and whose configuration
+is on the board afterwards, also if a run is cut short."""
+
+import time
+
+import pytest
+
+from host_tests.bench_desk_board import BenchDeskBoard
+from host_tests.desk_board import Stranger
+from host_tests.test_bench_command import MINE, WIFI, command, files, flashed, there  # noqa: F401
+from hw_tests.bench import against_board, for_boards, interpreter, scenario
+from hw_tests.bench.bench_board import BenchBoard
+from hw_tests.bench.scenario import ScenarioError
+from hw_tests.desk import image as images
+from hw_tests.desk.board import at_prompt
+from hw_tests.desk.desk import Desk
+from hw_tests.desk.listen import refuse_if_energised
+from hw_tests.desk.port import opened
+from hw_tests.desk.trouble import Trouble
+
+with_board = pytest.mark.skipif(not interpreter.MICROPYTHON.exists(), reason="no MicroPython: run make bootstrap")
+SLCAN = ("slcan:/dev/no_such_adapter", "socket://127.0.0.1:1")
+NO_PORT, NO_CAN, TWICE = ("",), ("/dev/null", ("", "")), ("/dev/null", ("socketcan:can0", "socketcan:can0"))
+
+
+def said(capsys, words):
+    """The sentence; the exit status is 1 and there is no trace."""
+    assert against_board.main(list(words)) == 1
+    text = capsys.readouterr().err
+    assert text.startswith("bench: ") and text.count("\n") == 1
+    return text
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (NO_PORT, "no PORT given"),
+        (NO_CAN, "the car's bus: no CAN adapter was named: say CAN="),
+        (("/dev/null", ("socketcan:can0", "")), "the converter's bus: no CAN adapter was named: say CAN_CONVERTER="),
+        (("/dev/null", ("socketcan:can0", "tin:can1")), "CAN_CONVERTER='tin:can1': python-can has no interface 'tin'"),
+        (("/dev/null", ("virtual:x", "socketcan:can0")), "virtual buses end at their process"),
+        (TWICE, "each bus needs an adapter of its own"),
+        (("/dev/no_such_port",), "there is no port /dev/no_such_port"),
+        (("/dev/null", SLCAN), "slcan:/dev/no_such_adapter: there is no such adapter"),
+        (("/dev/null",), "nobody listens there: start the other end first"),
+        (("/dev/null", SLCAN, ("evning",)), "there is no scenario 'evning'"),
+        (("/dev/null", SLCAN, ("no/such.toml",)), "there is no scenario 'such'"),
+        (("/dev/null", SLCAN, ("emergency", "--variant", "watchdog_reset")), "needs a hand inside the board"),
+        (("/dev/null", SLCAN, ("bad_can",)), "a model of the CAN chip"),
+        (("/dev/null", SLCAN, ("meter",)), "the bench has no adapter for that"),
+        (("/dev/null", SLCAN, ("evening",), "192.0.2.1"), "no broker can listen there"),
+        (("/dev/null", SLCAN, ("evening",), "127.0.0.1:x"), "after the colon comes a TCP port"),
+        (("/dev/null", SLCAN, ("evening", "--wifi", "/no/such")), "WIFI=/no/such cannot be read"),
+        (("/dev/null", SLCAN, ("evening", "--wifi", __file__)), 'must hold {"ssid"'),
+    ],
+)
+def test_each_has_its_sentence(given, sentence, capsys):
+    assert sentence in said(capsys, command(*given))
+
+
+def test_a_scenario_with_an_exception_or_a_loss_of_power_is_played():
+    tick = scenario.load("emergency", "tick_exception")
+    assert for_boards.why_not(tick) == ""
+    tables = {"car": {}, "converter": {}, "plant": {}, "station": {}}
+    for cause, refused in (("power", False), ("soft", True), ("watchdog", True)):
+        step = scenario.Step("x", "reset", {"cause": cause})
+        made = scenario.Scenario("x", "", "", "gbt27930", 1.0, 1.0, (step,), (), **tables)
+        assert bool(for_boards.why_not(made)) is refused
+
+
+def test_of_all_scenarios_those_that_cannot_be_played_are_left_out_and_told():
+    given = against_board.arguments(["all"])
+    runs, skipped = against_board.playable(given)
+    left_out = {line.split(" ")[0].split("-")[0] for line in skipped}
+    assert {"bad_can", "meter", "insulation", "emergency"} == left_out
+    assert [line for line in skipped if line.startswith("emergency")] == [
+        "emergency-watchdog_reset cannot be played on a board: it resets the station by 'watchdog', which needs a hand "
+        "inside the board"
+    ]
+    names = {each.name for each in runs}
+    assert {"evening", "emergency", "chademo_cars"} <= names and not names & {"bad_can", "meter", "insulation"}
+    with pytest.raises(ScenarioError, match="cannot be played"):
+        against_board.playable(against_board.arguments(["bad_can"]))
+
+
+def quick(board, **more):
+    """A desk that does not listen long."""
+    return Desk(board.device, listen_s=0.3, **more)
+
+
+class Telling(Stranger):
+    """A station that tells its state every 30 ms: `first` so often, then `last` for ever, or nothing more."""
+
+    def __init__(self, first, count, last=b""):
+        super().__init__()
+        self._start(lambda: self._tell(first, count, last))
+
+    def _tell(self, first, count, last):
+        while not self._closed and (count > 0 or last):
+            self.say(first if count > 0 else last)
+            count -= 1
+            time.sleep(0.03)
+
+
+def test_an_energised_station_is_left_alone(monkeypatch):
+    monkeypatch.setattr(against_board, "can_be_opened", lambda *_: None)
+    monkeypatch.setattr(images, "build", lambda: images.Image({}))
+    with Telling(b"state charge energised\r\n", 1 << 30) as board:
+        given = against_board.arguments(command(board.device))
+        with pytest.raises(Trouble, match=r"energised: stop the session first \(the station is in charge\)"):
+            against_board.run(given, Desk(board.device, listen_s=60.0, patience_s=0.2))
+        assert board.received == b""
+
+
+def test_a_station_that_becomes_safe_or_silent_is_waited_for():
+    for last, phase, listen_s in ((b"state ended safe\r\n", "ended", 60.0), (b"", None, 1.0)):
+        with Telling(b"state bleed energised\r\n", 20, last) as board, opened(board.device) as transport:
+            assert refuse_if_energised(transport, listen_s, patience_s=60.0) == phase
+            assert board.received == b""
+
+
+@pytest.fixture
+def prompt(there):  # noqa: F811
+    """A bench board at its prompt."""
+    with BenchDeskBoard(*there, {"car": 1, "converter": 1}) as board, at_prompt(board.device, 0.1) as at:
+        yield at
+
+
+def on(board):
+    """The same as a board of a run."""
+    return BenchBoard(board, Desk("/dev/ttyUSB0"), {})
+
+
+def mine(board):
+    """The user's files on it."""
+    return board.read("config.json"), board.read("config.user.json"), board.read("wifi.json")
+
+
+@with_board
+def test_what_is_no_bench_board_is_refused_and_left_as_it_was(prompt):
+    image = images.build().hash
+    on(prompt).check(image, None)
+    for name, data, sentence in (
+        ("board.txt", b"esp32_2x_mcp2518fd\n", "'esp32_2x_mcp2518fd' and no bench board"),
+        ("image.txt", b"0123456789abcdef\n", "has image 0123456789abcdef and this checkout is .*: make flash"),
+        ("wifi.json", None, "knows no Wi-Fi: say WIFI=file"),
+    ):
+        before = prompt.read(name)
+        prompt.replace(name, data) if data else prompt.run(f"os.remove('/{name}')")
+        with pytest.raises(Trouble, match=sentence):
+            on(prompt).check(image, None)
+        prompt.replace(name, before)
+    assert mine(prompt) == (MINE, None, WIFI)
+
+
+@with_board
+def test_a_computer_that_died_leaves_it_on_the_board_for_the_next_run(prompt, capsys):
+    on(prompt).keep()
+    prompt.replace("config.json", b'{"site": "bench"}')  # and here it dies
+    on(prompt).keep()
+    assert mine(prompt) == (b'{"site": "bench"}', MINE, WIFI)
+    assert "an earlier run was cut short" in capsys.readouterr().out
+    on(prompt).restore()
+    on(prompt).restore()  # twice is once
+    assert mine(prompt) == (MINE, None, WIFI)
+    assert "nothing to put back" in capsys.readouterr().out
+
+
+@with_board
+def test_a_board_without_a_configuration_has_none_afterwards(prompt):
+    prompt.run("os.remove('/config.json')")
+    on(prompt).keep(b'{"ssid": "other", "password": ""}')
+    prompt.replace("config.json", b'{"site": "bench"}')
+    on(prompt).restore()
+    assert mine(prompt) == (None, None, b'{"ssid": "other", "password": ""}')
+
+
+@with_board
+def test_a_configuration_that_cannot_be_put_back_is_where_the_sentence_says(prompt, monkeypatch):
+    bench = on(prompt)
+    bench.keep()
+    monkeypatch.setattr(bench, "prompt", lambda: (_ for _ in ()).throw(Trouble("no prompt")))
+    with pytest.raises(Trouble, match=r"on the board as config.user.json; make bench PORT=.* ARGS=--restore does it"):
+        bench.restore()
+    assert prompt.read("config.user.json") == MINE
+
+
+class Cut(Exception):
+    """What ends a run in its middle."""
+
+
+@with_board
+def test_whatever_ends_a_run_the_users_configuration_comes_back(there, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(against_board, "can_be_opened", lambda *_: None)
+    seen = []
+
+    def cut(each, bench, broker):
+        bench.board.replace("config.json", b'{"site": "bench"}')
+        seen.append(mine(bench.board))
+        raise Cut
+
+    monkeypatch.setattr(against_board, "_play", cut)
+    with BenchDeskBoard(*there, {"car": 1, "converter": 1}) as board:
+        with pytest.raises(Cut):
+            against_board.run(against_board.arguments(command(board.device)), quick(board))
+        assert seen == [(b'{"site": "bench"}', MINE, WIFI)]
+        assert files(board) == {"config.json": MINE, "config.user.json": None, "wifi.json": WIFI}
