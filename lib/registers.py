@@ -10,26 +10,29 @@ def float32(high, low, scale):
     #
     # Its mantissa has 24 bits: of a register in kWh remain 0.06 Wh at 1 MWh, 1 Wh at 16 MWh, 8 Wh at 131 MWh and
     # 62 Wh at 1,000 MWh. What is above 1,073,000,000 has no place in 31 bits and may be None.
-    exponent = high >> 7 & 255
-    if exponent == 0:
+    shift = 138 - (high >> 7 & 255)  # of `upper`: 150 - 12
+    if shift == 138:
         return 0  # zero, and what is smaller than anything that is measured
-    if exponent == 255:
+    if shift == -117:
         return None
     # The product has 34 bits: its upper 22 and lower 12 are kept apart.
     lower = (low & 0xFFF) * scale
     upper = ((high & 0x7F | 0x80) << 4 | low >> 12) * scale + (lower >> 12)
-    shift = 138 - exponent  # of `upper`: 150 - 12
     if shift > 24:
-        value = 0
-    elif shift > 0:
-        value = (upper + (1 << shift - 1)) >> shift
-    elif upper >= (_LIMIT >> -shift) - 1:
-        return None
+        return 0
+    if shift > 0:
+        upper = (upper + (1 << shift - 1)) >> shift
     else:
-        lower &= 0xFFF
-        lower = (lower + (1 << 11 + shift)) >> 12 + shift if shift > -12 else lower << -12 - shift
-        value = (upper << -shift) + lower
-    return -value if high & 0x8000 else value
+        upper = _large(upper, lower & 0xFFF, -shift)
+    return -upper if upper and high & 0x8000 else upper
+
+
+def _large(upper, lower, shift):
+    if upper >= (_LIMIT >> shift) - 1:
+        return None
+    if shift < 12:
+        return (upper << shift) + ((lower + (1 << 11 - shift)) >> 12 - shift)
+    return (upper << shift) + (lower << shift - 12)
 
 
 def unsigned32(high, low):

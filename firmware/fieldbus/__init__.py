@@ -1,32 +1,36 @@
 # What hangs on the station's RS-485 line: a meter, an insulation monitor, or both. One step a call, at most one value
 # decoded in it. What the parts are is data (one file each); what follows from their values is in meter.py, monitor.py.
-from modbus import BUSY, DONE, FAILED, Master, Nowhere
+from modbus import DONE, Master, Nowhere
 
 
 class Fieldbus:
-    # A member has a `slave`; request() is what it wants to know next, took(line, now) brings it, missed(now) does not.
+    # A member has a `slave`; request() is what it wants to know next, took(line, now) brings it. What is not brought is
+    # told by its age.
     def __init__(self, line, members, monitor=None):
         self._line = line
-        self._monitor = monitor  # who looks at the clock in every step
+        self._monitor = monitor  # who looks at the clock
         self._members = members
         self._at = 0  # whose turn it is
 
     def step(self, now):
-        if self._monitor is not None:
+        # Whoever has a value to take does nothing else in that step: the longest is what a tick has to bear.
+        line = self._line
+        if not line.busy:
+            self._ask(now)
+        if line.step(now) == DONE:
+            self._members[self._at].took(line, now)
+        elif self._monitor is not None:
             self._monitor.step(now)
-        state = self._line.step(now)
-        if state == BUSY:
-            return
-        member = self._members[self._at]
-        if state == DONE:
-            member.took(self._line, now)
-        elif state == FAILED:
-            member.missed(now)
-        for _ in range(len(self._members)):
+
+    def _ask(self, now):
+        line = self._line
+        left = len(self._members)
+        while left:
+            left -= 1
             self._at = self._at + 1 if self._at + 1 < len(self._members) else 0
             member = self._members[self._at]
-            if self._line.ready(member.slave, now):
-                self._line.ask(member.slave, member.request(now), now)
+            if line.ready(member.slave, now):
+                line.ask(member.slave, member.request(), now)
                 return
 
 

@@ -16,6 +16,7 @@ from firmware.station import (
     METER_GOOD,
     METER_SILENT,
     G_AGE_ms,
+    G_FREQUENCY_mHz,
     G_IMPORT_Wh,
 )
 from firmware.units import TICKS_MASK, UNKNOWN, AGE_MAX_ms, Ages
@@ -26,7 +27,9 @@ DECIMAL = const(1)  # signed 16 bits and, in the next register, 3 more than its 
 WHOLE = const(2)  # 32 bits
 
 _SILENT_ms = const(5000)  # without a reading of the power
+_OTHERS_ms = const(10000)  # of volts and frequency: they come once in two or three seconds
 _ENERGY_ms = const(30000)  # without one of an energy
+_NEEDED = const(14)  # bits: the power and the energies
 _WAKE_ms = const(5000)
 _LOSSES_percent = const(125)  # of the converter's rating: what it draws itself, and the meter's error
 _FINE_Wh = const(20)  # a step of the register: 10 Wh in most meters
@@ -43,9 +46,12 @@ class Meter:
         self._ages = Ages(GRID_SLOTS)
         self._last_Wh = array("i", [UNKNOWN] * 2)  # import and export as last told
         self._since = array("i", [0] * 2)  # it was first so
+        self._most_Wh = 0  # that a register can have grown by since it was read
         self._off = 0  # bits: that register is not what we count to
+        self._old = _NEEDED  # bits: that slot has not been read for too long
         self._row = 0
         self._others = 0
+        self._turn = 2 * G_IMPORT_Wh - 1
         for slot in range(GRID_SLOTS):
             grid[slot] = UNKNOWN
         grid[G_AGE_ms] = AGE_MAX_ms
@@ -53,7 +59,7 @@ class Meter:
         station.grid.publish()
 
     # --- for the line ---
-    def request(self, now):
+    def request(self):
         # The first row in every second question: it is the power, where there is one.
         if self._row:
             self._row = 0
@@ -64,87 +70,101 @@ class Meter:
 
     def took(self, line, now):
         row = self._rows[self._row]
-        kind, slot = row[2], row[0]
-        if kind == FLOAT:
-            value = float32(line.word(0), line.word(1), row[3])
-            if value is not None:
-                value //= row[4]
-        elif kind == DECIMAL:
-            value = decimal(signed16(line.word(0)), line.word(1) - 3)
-        else:
-            value = unsigned32(line.word(0), line.word(1))
+        value = self._value(row, line)
         if value is None:
             return  # no number: as if it had said nothing
+        slot = row[0]
         if slot == G_IMPORT_Wh or slot == G_IMPORT_Wh + 1:
-            self._register(slot, value, now)
+            self._register(slot - G_IMPORT_Wh, value, now)
         else:
             self._grid[slot] = value
+            if slot == G_POWER_W:
+                self._grid[G_AGE_ms] = 0  # as published with it
         self._ages.mark(slot, now)
 
-    def missed(self, now):
-        pass  # its age tells
+    def _value(self, row, line):
+        high, low = line.word(0), line.word(1)
+        if row[2] == FLOAT:
+            high = float32(high, low, row[3])
+            return high if high is None or row[4] == 1 else high // row[4]
+        if row[2] == DECIMAL:
+            return decimal(signed16(high), low - 3)
+        return unsigned32(high, low)
 
-    # --- the energies ---
-    def _register(self, slot, told_Wh, now):
-        grid = self._grid
-        way = slot - G_IMPORT_Wh
-        last_Wh = self._last_Wh[way]
+    # --- the energies; `way` 0: import, 1: export ---
+    def _register(self, way, told_Wh, now):
+        grew_Wh = self._last_Wh[way]
         self._last_Wh[way] = told_Wh
-        if last_Wh == UNKNOWN:
+        if grew_Wh == UNKNOWN:
             self._since[way] = now
             return
-        most_Wh = _FINE_Wh + (self._ages.ms(slot, now) // 10000 + 1) * self._Wh_10s
-        grew_Wh = told_Wh - last_Wh
-        counted_Wh = grid[slot]
-        if counted_Wh == UNKNOWN:
-            # Nor is the second: a meter that wakes up may say 0 for a while.
-            if not 0 <= grew_Wh <= most_Wh:
-                self._since[way] = now
-            elif (now - self._since[way]) & TICKS_MASK >= _WAKE_ms:
-                grid[slot] = told_Wh
-            return
-        if counted_Wh <= told_Wh <= counted_Wh + most_Wh:
-            grid[slot] = told_Wh
-            self._off &= ~(1 << way)
-            return
-        # What it grows by from here on is believed; where it stands is not, until it is back or somebody looked.
-        self._off |= 1 << way
-        if 0 <= grew_Wh <= most_Wh:
-            grid[slot] = counted_Wh + grew_Wh
-
-    # --- in turns with the line's steps ---
-    def step(self, now):
-        grid, ages = self._grid, self._ages
-        ages.keep(now)
-        grid[G_AGE_ms] = ages.ms(G_POWER_W, now)
-        if (
-            grid[G_AGE_ms] > _SILENT_ms
-            or ages.ms(G_IMPORT_Wh, now) > _ENERGY_ms
-            or ages.ms(G_IMPORT_Wh + 1, now) > _ENERGY_ms
-        ):
-            self._silent(now)
+        grew_Wh = told_Wh - grew_Wh
+        self._most_Wh = _FINE_Wh + (self._ages.ms(G_IMPORT_Wh + way, now) // 10000 + 1) * self._Wh_10s
+        if not 0 <= grew_Wh <= self._most_Wh:
+            grew_Wh = -1
+        if self._grid[G_IMPORT_Wh + way] == UNKNOWN:
+            self._woke(way, told_Wh, grew_Wh, now)
         else:
-            self._judge(now)
+            self._count(way, told_Wh, grew_Wh)
 
-    def _silent(self, now):
-        grid = self._grid
-        if self.slave.failures:  # or it was not asked long enough since the start
-            self._faults.set(F_METER_SILENT, self.slave.failures, now)
-        if grid[G_METER] == METER_SILENT:
+    def _woke(self, way, told_Wh, grew_Wh, now):
+        # Nor is the second believed: a meter that wakes up may say 0 for a while.
+        if grew_Wh < 0:
+            self._since[way] = now
+        elif (now - self._since[way]) & TICKS_MASK >= _WAKE_ms:
+            self._grid[G_IMPORT_Wh + way] = told_Wh
+
+    def _count(self, way, told_Wh, grew_Wh):
+        slot = G_IMPORT_Wh + way
+        counted_Wh = self._grid[slot]
+        if counted_Wh <= told_Wh <= counted_Wh + self._most_Wh:
+            self._grid[slot] = told_Wh
+            self._off &= ~(1 << way)
+        else:
+            # What it grows by from here on is believed; where it stands is not, until it is back or somebody looked.
+            self._off |= 1 << way
+            if grew_Wh > 0:
+                self._grid[slot] = counted_Wh + grew_Wh
+
+    # --- in turns with the line's steps: one number a step, every other time that of the power ---
+    def step(self, now):
+        slot = self._turn
+        if slot & 1:
+            self._grid[G_AGE_ms] = self._look(G_POWER_W, _SILENT_ms, now)
+        elif slot < 2 * G_FREQUENCY_mHz:
+            self._look(slot >> 1, _ENERGY_ms, now)
+        elif slot < 2 * G_METER:
+            self._look(slot >> 1, _OTHERS_ms, now)
+        else:
+            self._turn = 2 * G_IMPORT_Wh - 1
+            self._ages.keep(now)
+            self._judge(now)
             return
-        grid[G_METER] = METER_SILENT
-        for slot in range(GRID_SLOTS):
-            if slot != G_AGE_ms and slot != G_METER and not G_IMPORT_Wh <= slot <= G_IMPORT_Wh + 1:
-                grid[slot] = UNKNOWN
+        self._turn = slot + 1
+
+    def _look(self, slot, most_ms, now):
+        # A number that is told as of now, and is not, goes; what was counted stays.
+        age_ms = self._ages.ms(slot, now)
+        if age_ms <= most_ms:
+            self._old &= ~(1 << slot)
+            return age_ms
+        self._old |= 1 << slot
+        if not G_IMPORT_Wh <= slot <= G_IMPORT_Wh + 1:
+            self._grid[slot] = UNKNOWN
+        return age_ms
 
     def _judge(self, now):
-        was = self._grid[G_METER]
-        state = METER_DOUBTED if self._off else METER_GOOD
-        if state == was:
+        if self._old & _NEEDED:
+            # Or it was not asked long enough since the start.
+            if self.slave.failures or self.slave.exception:
+                self._faults.set(F_METER_SILENT, self.slave.failures, now)
+            self._grid[G_METER] = METER_SILENT
             return
-        self._grid[G_METER] = state
-        self._faults.clear(F_METER_SILENT, now)
-        if self._off:
-            self._faults.set(F_METER, self._off, now)
-        else:
-            self._faults.clear(F_METER, now)
+        state = METER_DOUBTED if self._off else METER_GOOD
+        if state != self._grid[G_METER]:
+            self._grid[G_METER] = state
+            self._faults.clear(F_METER_SILENT, now)
+            if self._off:
+                self._faults.set(F_METER, self._off, now)
+            else:
+                self._faults.clear(F_METER, now)

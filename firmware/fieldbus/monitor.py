@@ -25,6 +25,11 @@ from firmware.station import (
 )
 from firmware.units import TICKS_MASK, UNKNOWN, AGE_MAX_ms, Ages
 
+# What a reading says beside the number.
+ALARM = const(1)
+ERROR = const(2)
+TESTS = const(4)
+
 _SILENT_ms = const(5000)
 _AGAIN_ms = const(10000)  # after a self-test that failed
 _SPOILED = const(2)  # readings in a row
@@ -51,8 +56,10 @@ class Monitor:
         self._failed = 0  # 1: and none has passed since
         self._used = 0  # 1: contactors were closed since the self-test
         self._bad = 0
+        self._told = 0  # 1: that something is wrong with it
         self._now = 0
-        self.state = self.fault = 0
+        self.state = -1
+        self.fault = 0
         record = self._record
         record[I_AGE_ms] = AGE_MAX_ms
         record[I_R_kohm] = UNKNOWN
@@ -60,11 +67,13 @@ class Monitor:
         record[I_TEST] = TEST_NONE
 
     # --- for the line ---
-    def request(self, now):
+    def request(self):
         self._wrote = self._writes
         if self._writes is not None:
             return self._writes
         self._row = self._row + 1 if self._row + 1 < len(self._requests) else 0
+        if not self._row:
+            self.state = -1  # until it says so again
         return self._requests[self._row]
 
     def took(self, line, now):
@@ -75,28 +84,30 @@ class Monitor:
             self._writes = None
             self._since = now
 
-    def missed(self, now):
-        pass  # it is asked, and told, again
-
-    def told(self, kohm, alarm, error, tests):
-        # By the part: kohm below 0 is no value.
+    def told(self, kohm, says):
+        # By the part: kohm below 0 is no value; `says` is of ALARM, ERROR and TESTS what the device reports.
         record = self._record
         self._ages.mark(0, self._now)
-        record[I_ALARM] = alarm
+        record[I_AGE_ms] = 0
+        record[I_ALARM] = says & ALARM
         record[I_R_kohm] = kohm if kohm >= 0 else UNKNOWN
         record[I_COUNT] = (record[I_COUNT] + 1) & TICKS_MASK
-        if tests:
+        self._progress(record, says)
+        self._watch(record, kohm, says & ALARM)
+
+    def _progress(self, record, says):
+        # Of the self-test.
+        if says & TESTS:
             self._tests = 1
-        elif error:
+            return
+        if says & ERROR:
             if record[I_TEST] != TEST_RUNS or self._tests:  # not that of before the test
                 self._fail(record, self._now)
         elif self._tests and record[I_TEST] == TEST_RUNS:
             record[I_TEST] = TEST_PASSED
             self._failed = 0
             self._writes = self._after
-        if not tests:
-            self._tests = 0
-        self._watch(record, kohm, alarm)
+        self._tests = 0
 
     def _fail(self, record, now):
         self._failed = 1
@@ -120,17 +131,24 @@ class Monitor:
         record = self._record
         self._ages.keep(now)
         age_ms = record[I_AGE_ms] = self._ages.ms(0, now)
-        silent = age_ms > _SILENT_ms
-        if silent:
+        if age_ms > _SILENT_ms:
             record[I_R_kohm] = UNKNOWN
             record[I_TEST] = TEST_NONE  # whatever it was, it must show again that it works
             self._writes = None
-        if self._failed or silent and self.slave.failures > 1:
-            self._faults.set(F_MONITOR, self.slave.failures, now)
-        elif not silent:
+            # Or it was not asked long enough since the start.
+            if self.slave.failures > 1 or self.slave.exception:
+                self._wrong(now)
+            return
+        if self._failed:
+            self._wrong(now)
+        elif self._told:
+            self._told = 0
             self._faults.clear(F_MONITOR, now)
-        if not silent:
-            self._test(record, now)
+        self._test(record, now)
+
+    def _wrong(self, now):
+        self._told = 1
+        self._faults.set(F_MONITOR, self.slave.failures, now)
 
     def _test(self, record, now):
         phase = self._car[C_PHASE]

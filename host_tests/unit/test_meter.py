@@ -187,7 +187,9 @@ def test_a_silent_meter_is_told_and_its_numbers_go():
     rig.run(4000)
     assert rig[G_POWER_W] == -7361 and rig[G_AGE_ms] > 3000
     rig.run(2000)
-    assert rig[G_POWER_W] == rig[G_FREQUENCY_mHz] == UNKNOWN and rig.faults.has(F_METER_SILENT)
+    assert rig[G_POWER_W] == UNKNOWN and rig.faults.has(F_METER_SILENT) and rig[G_METER] == METER_SILENT
+    rig.run(5000)
+    assert rig[G_FREQUENCY_mHz] == rig[G_VOLTAGE_dV] == UNKNOWN
     assert rig[G_IMPORT_Wh] == 54321000
     rig.line.silent = False
     rig.run(6000)
