@@ -1,6 +1,6 @@
 """A serial line whose slaves are pymodbus's own framer and message classes, in virtual time, with noise to be raised.
 
-    line = Line({1: {0x34: 0x42C8, 0x35: 0}}, seed=1)
+    line = Line({1: {0x34: 0x42C8, 0x35: 0}}, seed=1)     a slave's registers, or a SimDevice of pymodbus
     master = Master(line, 9600)
     line.now += 10; master.step(line.now)
 
@@ -8,12 +8,13 @@
 the chance that another master's traffic stands before or after a reply; `late` that a slave answers too late.
 """
 
-import asyncio
 import random
 
 from pymodbus.constants import ExcCodes
 from pymodbus.framer import FramerRTU
 from pymodbus.pdu import DecodePDU
+from pymodbus.simulator import SimDevice
+from pymodbus.simulator.simcore import SimCore
 
 
 class Registers:
@@ -32,6 +33,15 @@ class Registers:
         self.values.update({address + at: value for at, value in enumerate(values)})
 
 
+def _finish(coroutine):
+    """Run one that never waits for anything."""
+    try:
+        coroutine.send(None)
+    except StopIteration as end:
+        return end.value
+    raise RuntimeError("it waits")
+
+
 class Line:
     """readinto, write and txdone of a UART; time is `now` in ms, set from outside."""
 
@@ -41,6 +51,10 @@ class Line:
         self.delay_ms = 20
         self.echo = False
         self.registers = registers
+        self._stores = {
+            number: SimCore(slave) if isinstance(slave, SimDevice) else Registers(slave)
+            for number, slave in registers.items()
+        }
         self._char_ms = char_ms
         self._random = random.Random(seed)
         self._ears = FramerRTU(DecodePDU(True))
@@ -74,11 +88,11 @@ class Line:
     # --- the slaves' side ---
     def _answer(self, raw):
         used, slave, _, pdu = self._ears.decode(raw)
-        if not used or slave not in self.registers or not pdu:
+        if not used or slave not in self._stores or not pdu:
             return b""
         request = self._ears.decoder.decode(pdu)
         request.dev_id = slave
-        response = asyncio.run(request.datastore_update(Registers(self.registers[slave]), slave))
+        response = _finish(request.datastore_update(self._stores[slave], slave))
         response.dev_id = slave
         return self._mouth.buildFrame(response)
 
