@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from host_tests import perf_can
+from host_tests import perf_can, perf_field
 from host_tests.size import image
 from host_tests.trace import ROOT, TracedWorld, record, replay
 from hw_tests.bench import scenario
@@ -166,6 +166,7 @@ def main() -> None:
           f" worst at most {AIM_WORST_ms} ms: {'met' if worst <= AIM_WORST_ms else 'missed'}")  # fmt: skip
     rooms(phases, ticks)
     perf_can.main()
+    perf_field.main()
 
 
 if __name__ == "__main__":
