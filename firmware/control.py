@@ -10,6 +10,7 @@ from firmware.faults import (
     F_GATE_REFUSED,
     F_OPENED_UNDER_LOAD,
     F_SOC_DOUBT,
+    F_TICK_LATE,
     STOP,
 )
 from firmware.signals import OUT_AUX, OUT_D1, OUT_D2, OUT_HEARTBEAT, OUT_LOCK
@@ -45,6 +46,7 @@ from firmware.units import TICKS_MASK, UNKNOWN, AGE_MAX_ms, age_ms
 from firmware.wishes import SOURCES, W_STOP, W_FLOOR_permille
 
 TICK_ms = const(10)
+_HELD_ms = const(30)  # and a tick: from here on the heartbeat's 50 ms from one rising edge to the next may be over
 _FRAMES_A_TICK = const(8)  # bounds the tick: a flooded bus is read over several ticks, and its controller drops
 _RTR = const(1)  # machine.CAN FLAG_RTR
 _BUS_OFF = const(4)
@@ -329,6 +331,8 @@ class Control:
             control[K_GAP_MAX_ms] = late + TICK_ms
         if late >= TICK_ms:
             control[K_LATE] += 1
+            if late >= _HELD_ms and not control[K_QUIET]:
+                self.faults.set(F_TICK_LATE, late + TICK_ms, now)
 
     def _state(self, control, now):
         faults = self.faults
@@ -347,6 +351,8 @@ class Control:
     def _slowly(self, now):
         # Once a second: what may cost more.
         control = self._control
+        if control[K_QUIET]:
+            self.faults.clear(F_TICK_LATE, now)
         control[K_CAR_STATE] = self.car_can.state()
         control[K_CONVERTER_STATE] = self.converter_can.state()
         # Bus-off or stopped (a chip that does not answer): it may be back.

@@ -56,6 +56,7 @@ _ECHO_ms = const(100)  # then the write is sent again; twice as fast while it is
 _URGENT_ms = const(20)
 _UNECHOED_ms = const(1500)
 _GAP_ms = const(1000)
+_AGAIN_ms = const(60000)  # between two times that modules may go off by themselves
 # Writes, the more urgent first.
 _SWITCH = const(0)
 _AMPERES = const(1)
@@ -92,7 +93,8 @@ class Driver(Modules):
         self._sense = station.sense.now
         self._faults = faults
         self._confirm_ms = _UNECHOED_ms + 2 * config["converter_reaction_ms"]
-        self._used = 0  # 1: a module may be on
+        self._used = 0  # 1: a module may be on, 2: all were seen on
+        self._again_ms = 0  # until they may once more go off by themselves
         self._off_at = 0
         self._wanted = array("i", [OFF, 0, RECTIFIER, 0, 0])
         self._sent = array("i", [UNKNOWN] * _WRITES)
@@ -136,10 +138,28 @@ class Driver(Modules):
 
     def _look(self, now, order):
         # Every few ticks: the ages, what follows from them, and the next of the frames that are sent in turn.
-        self._age(min((now - self._looked) & TICKS_MASK, _GAP_ms))
+        passed_ms = min((now - self._looked) & TICKS_MASK, _GAP_ms)
+        self._age(passed_ms)
+        self._again_ms = max(0, self._again_ms - passed_ms)
         self._looked = now
         self._judge(now, order)
+        if self._phase == _IS_ON:
+            self._watch(now)
         self._cycle()
+
+    def _watch(self, now):
+        # Seen on, and off without being told: they tripped, or the heartbeat's hardware took module-enable away for a
+        # moment. They are started again, from OFF like the first time; not twice a minute.
+        on = self._now[V_ON]
+        if on == 1:
+            self._used = 2
+        elif on == 0 and self._used == 2:
+            self._used = 1
+            if self._again_ms:
+                self._faults.set(F_CONVERTER_FAULT, self._now[V_STATUS], now)
+            self._again_ms = _AGAIN_ms
+            self._now[V_ON] = UNKNOWN  # to be reported again once OFF has left
+            self._go_off(now)
 
     def _go_off(self, now):
         self._phase = _IS_OFF

@@ -100,6 +100,48 @@ def test_off_that_is_never_reported_is_a_fault():
     assert 1700 <= rig.wire.now - begun <= 1750  # 1.5 s and twice the reaction
 
 
+def tripped(rig):
+    """All modules go off by themselves, and what they report arrives."""
+    begun = len(rig.modules.frames)
+    rig.modules.on = [0] * rig.modules.count
+    for module in range(rig.modules.count):  # before ON is repeated and switches them on again
+        rig.modules.say(module, SWITCH, 0x100, rig.wire.now)
+    rig.wire.until(lambda: (SWITCH, 0xA1) in rig.writes(begun), 40)
+    rig.order.current_dA = 0  # what the stage makes of it
+    return rig
+
+
+def test_modules_that_went_off_by_themselves_are_started_again():
+    for modules in (1, 3):
+        rig = Rig(modules).ready().start(CHARGE, 100)
+        rig.tick(20)
+        begun = len(rig.modules.frames)
+        tripped(rig).wire.until(lambda rig=rig: rig[V_ON] == 1, 60)
+        written = rig.writes(begun)
+        way = [written.index(each) for each in ((SWITCH, 0xA1), (MODE, 0xA0), (SWITCH, 0xA0))]
+        assert way == sorted(way) and all(rig.modules.on)
+        assert [value for item, value in written[: way[2]] if item == CURRENT][-1] == 0
+        assert not rig.faults.worst
+
+
+def test_twice_within_a_minute_is_a_fault_and_off():
+    for wait_ticks, is_fault in ((5500, 1), (6200, 0)):
+        rig = Rig().ready().start(CHARGE, 100)
+        rig.tick(20)
+        tripped(rig).wire.until(lambda rig=rig: rig[V_ON] == 1, 60)
+        tripped(rig.tick(wait_ticks))
+        assert rig.faults.has(F_CONVERTER_FAULT) == is_fault
+
+
+def test_a_module_that_was_told_off_did_not_go_off_by_itself():
+    rig = Rig().ready().start(CHARGE, 100)
+    for _ in range(3):
+        rig.tick(20).order.on = 0
+        rig.wire.until(lambda: rig[V_ON] == 0, 60)
+        rig.start(CHARGE, 100)
+    assert not rig.faults.worst
+
+
 def test_a_set_point_that_is_never_echoed_is_a_fault():
     rig = Rig().ready().start(CHARGE, 100)
     rig.modules.refuse[CURRENT] = 3

@@ -151,6 +151,11 @@ class Faults:
         converter.modules[module].present = False
         converter.modules[module].on = False
 
+    def _trip(self, converter: Converter, now_ms: int) -> None:
+        """All modules go off by themselves, without a reason told, as when module-enable was away for a moment."""
+        for module in converter.modules:
+            module.on = False
+
     def _wrong_mode(self, converter: Converter, now_ms: int, wrong: bool = True) -> None:
         """The inverter status says the opposite of the truth."""
         self.wrong_mode = wrong
@@ -183,6 +188,7 @@ _ACTIONS: dict[str, Callable[..., None]] = {
     "reaction": Faults._reaction,
     "derate": Faults._derate,
     "missing": Faults._missing,
+    "trip": Faults._trip,
     "wrong_mode": Faults._wrong_mode,
     "reads_wrong": Faults._reads_wrong,
     "runaway": Faults._runaway,

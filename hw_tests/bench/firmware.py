@@ -40,6 +40,8 @@ class Firmware(Protocol):
 
     def expect(self, cause: str) -> None: ...
 
+    def hold(self, ms: float) -> None: ...
+
     def end(self) -> None: ...
 
 
@@ -56,6 +58,7 @@ class FirmwareProcess:
         self._told = 0
         self._restart_s: float | None = None  # it starts anew then
         self._hang_until_s: float | None = None
+        self._held_until_s: float | None = None
 
     def about(self) -> dict[str, Any]:
         """What runs it."""
@@ -72,6 +75,9 @@ class FirmwareProcess:
     def poll(self) -> bool:
         """One that ended as expected is started again a moment later."""
         process, now_s = self._processes["firmware"], time.monotonic()
+        if self._held_until_s is not None and now_s >= self._held_until_s:
+            self._held_until_s = None
+            process.signal(signal.SIGCONT)
         if self._hang_until_s is not None and now_s >= self._hang_until_s:
             self._hang_until_s = None
             process.kill()
@@ -107,6 +113,11 @@ class FirmwareProcess:
         if cause == "soft":
             self._hold()
         process.kill()
+
+    def hold(self, ms: float) -> None:
+        """It stands still for at least so long."""
+        self._processes["firmware"].signal(signal.SIGSTOP)
+        self._held_until_s = time.monotonic() + ms / 1000
 
     def end(self) -> None:
         """Its process ends with the others."""
@@ -173,6 +184,10 @@ class FirmwareBoard:
             raise ProcessDied(f"a board at a serial port cannot be reset by {cause!r}, only by its EN line")
         self._linked().reset()
         self._restart()
+
+    def hold(self, ms: float) -> None:
+        """Nothing here can hold a board's interpreter."""
+        raise ProcessDied("a board at a serial port cannot be held")
 
     def end(self) -> None:
         """The link ends; the board goes on."""

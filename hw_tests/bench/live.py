@@ -272,6 +272,8 @@ class Live:
             self._lines[f"wire {args['bus']}"].send({"do": verb, **{k: v for k, v in args.items() if k != "bus"}})
         elif verb == "reset":
             self._firmware.reset(args["cause"])
+        elif verb == "hold":
+            self._firmware.hold(args["ms"])
         elif verb == "exception":
             self._firmware.expect(verb)
             self._lines["plant"].send({"do": verb})

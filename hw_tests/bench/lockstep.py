@@ -338,6 +338,8 @@ class LockstepWorld:
             self.reset(args["cause"])
         elif verb == "exception":
             raise ValueError("an exception in the tick ends the firmware: not for lockstep")
+        elif verb == "hold":
+            self._due_ms += int(args["ms"])
         else:
             self.around.do(verb, args)
 

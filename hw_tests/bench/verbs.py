@@ -77,6 +77,7 @@ VERBS: dict[str, dict[str, Argument]] = {
     },
     "reset": {"cause": _text("'watchdog', 'power' or 'soft'", "watchdog")},
     "exception": {},
+    "hold": {"ms": _number("how long the firmware stands still, ms, its outputs as they are")},
     "note": {"text": _text("a line for the record")},
     "mark": {},
     "end": {},

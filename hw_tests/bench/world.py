@@ -274,6 +274,8 @@ class StepWorld:
             self.reset(args["cause"])
         elif verb == "exception":
             self.inject()
+        elif verb == "hold":
+            self._due_ms += int(args["ms"])
         else:
             self.around.do(verb, args)
 
