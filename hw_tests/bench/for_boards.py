@@ -12,6 +12,8 @@ def why_not(each: Scenario) -> str:
     for step in each.steps:
         if step.do == "reset" and step.args["cause"] not in _RESETS:
             return f"it resets the station by {step.args['cause']!r}, which needs a hand inside the board"
+        if step.do == "hold":
+            return "it holds the firmware's interpreter, which needs a hand inside the board"
     parts = [name for name in ("meter", "insulation_monitor") if each.station.get(name, "none") != "none"]
     if parts or any(step.do == "field" for step in each.steps):
         return "it has a meter or a monitor on the RS-485 line, and the bench has no adapter for that"
