@@ -51,7 +51,7 @@ from firmware.station import (
 from firmware.units import TICKS_MASK, UNKNOWN
 
 _CYCLE_ms = const(30)  # about 33 frames a second each way, a tenth of 125 kbit/s
-_CURRENT_ms = const(20)  # between two changes of the set current
+_CURRENT_ms = const(20)  # between two steps of the set current upwards; a lower one never waits
 _ECHO_ms = const(100)  # then the write is sent again; twice as fast while it is an emergency
 _URGENT_ms = const(20)
 _UNECHOED_ms = const(1500)
@@ -239,7 +239,7 @@ class Driver(Modules):
         waited_ms = (now - self._at[index]) & TICKS_MASK
         wanted = self._wanted[index]
         if wanted != self._sent[index]:
-            if index != _AMPERES or not wanted or waited_ms >= _CURRENT_ms:
+            if index != _AMPERES or wanted < self._sent[_AMPERES] or waited_ms >= _CURRENT_ms:
                 self._due |= 1 << index
         elif self._echoed[index] == self._all:
             self._open &= ~(1 << index)
@@ -274,15 +274,26 @@ class Driver(Modules):
             item = STATUS
         self._read = item
 
+    def _before_on(self, due):
+        # ON brings to life the current that left last: a lower one, of a limit that has just fallen, goes before it. If
+        # that one could not leave, ON waits until it is repeated in its turn.
+        if due & 1 << _AMPERES:
+            due &= ~(1 << _SWITCH)
+        elif self._sent[_AMPERES] > self._wanted[_AMPERES]:
+            due = self._due = due & ~(1 << _SWITCH)
+        return due
+
     def poll(self, now):
         frame = self._frame
         due = self._due
         index = -1
+        if due & 1 << _SWITCH and self._phase == _IS_ON:
+            due = self._before_on(due)
         if due:
             index = 0
             while not due >> index & 1:
                 index += 1
-            self._due = due ^ 1 << index
+            self._due &= ~(1 << index)
             frame.id = WRITE_ID
             fill(frame.data, _ITEMS[index], self._wanted[index])
         elif self._read:

@@ -49,7 +49,7 @@ class Gate:
         self.floor_permille = self.soc.floor_permille
         self.discharge_ok = 0
         self.why = self.soc.why
-        self._fell = 0  # 1: limit_dA fell in this tick
+        self._fell_dA = 0  # what was allowed before limit_dA fell in this tick; 0: it did not
         self._falling = 0  # 1: allowed_dA is above the limit and on its way down
         self._fell_at = 0
         self._excess = 0
@@ -144,9 +144,9 @@ class Gate:
 
     def _allow(self, dt_ms, now):
         limit_dA = self._may_flow_dA()
-        self._fell = 1 if limit_dA < self.limit_dA else 0
-        self.limit_dA = limit_dA
         converter = self.converter
+        self._fell_dA = self.allowed_dA if limit_dA < self.limit_dA and converter.on_left else 0
+        self.limit_dA = limit_dA
         if limit_dA >= self.allowed_dA or self.sequence.shut or not converter.on_left:
             self.allowed_dA = limit_dA
             self._falling = 0
@@ -183,7 +183,7 @@ class Gate:
             self.limit_dA = 0
         if severity[fault] != STOP or (now - self._trip_at) & TICKS_MASK > _ORDERLY_ms:
             sequence.shut = 1
-            self.limit_dA = self.allowed_dA = 0
+            self.limit_dA = self.allowed_dA = self._fell_dA = 0
         if not self.sensed.plugged and monitors.calm and self._safe():
             monitors.fault = self.trip = NO_FAULT
 
@@ -228,11 +228,11 @@ class Gate:
 
     def _fits(self, current_dA, converter):
         # Under the limit; or above it, on its way down with it. That it fell in this very tick is not known yet to who
-        # was just ramping a flowing current up: what was allowed a tick ago is no reason to refuse.
+        # was just ramping a flowing current up, or repeats one: what was allowed a tick ago is no reason to refuse.
         left_dA = converter.current_left_dA
-        if current_dA <= self.limit_dA:
+        if current_dA <= self.limit_dA or (current_dA <= self._fell_dA and left_dA > 0):
             return True
-        if current_dA <= self.allowed_dA and (current_dA <= left_dA or (self._fell and left_dA > 0)):
+        if current_dA <= self.allowed_dA and current_dA <= left_dA:
             return True
         limit_dA = self.limit_dA = self._may_flow_dA()  # the old one was of the last tick
         if limit_dA > self.allowed_dA:

@@ -76,6 +76,7 @@ class Wire:
         self.order = Order()
         self.now = start_ms
         self.lost = 0  # frames that do not leave
+        self.blocked = lambda item: False  # writes that do not leave
 
     def tick(self, count=1):
         driver = self.driver
@@ -86,7 +87,7 @@ class Wire:
             while frame is not None:
                 if self.lost:
                     self.lost -= 1
-                else:
+                elif not self.blocked(frame.data[0] << 8 | frame.data[1]):
                     driver.sent(frame, self.now)
                     self.modules.hear(frame, self.now)
                 frame = driver.poll(self.now)

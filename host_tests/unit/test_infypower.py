@@ -187,11 +187,56 @@ def test_a_ramp_is_sent_every_20_ms_zero_at_once():
     assert 24 <= len(sent) <= 28
     rig.order.current_dA = 500
     rig.tick(3)
-    rig.order.current_dA = 490
+    rig.order.current_dA = 510
     rig.tick()
+    rig.order.current_dA = 490  # within 20 ms of the last, but lower
+    rig.tick()
+    assert rig.modules.set[CURRENT] == 49000
     rig.order.current_dA = 0
     rig.tick()
     assert rig.modules.set[CURRENT] == 0
+
+
+def fall_while_on_is_repeated(rig):
+    """The order falls in the tick in which ON is repeated; the writes of that tick."""
+    rig.tick(20)
+    for _ in range(200):
+        rig.order.current_dA -= 1
+        mark = rig.mark()
+        rig.tick()
+        writes = rig.writes(mark)
+        if (SWITCH, 0xA0) in writes:
+            return writes
+    raise AssertionError("ON was never repeated")
+
+
+def test_a_lower_current_leaves_before_on_is_repeated():
+    for mode in (CHARGE, DISCHARGE):
+        rig = Rig().ready().start(mode, 300)
+        writes = fall_while_on_is_repeated(rig)
+        assert writes.index((CURRENT, rig.order.current_dA * 100)) < writes.index((SWITCH, 0xA0))
+
+
+def test_on_is_not_repeated_while_a_lower_current_cannot_leave():
+    rig = Rig().ready().start(CHARGE, 300).tick(20)
+    rig.wire.blocked = lambda item: item == CURRENT
+    rig.order.current_dA = 290
+    mark = rig.mark()
+    rig.tick(100)
+    assert (SWITCH, 0xA0) not in rig.writes(mark)
+    rig.wire.blocked = lambda item: False
+    rig.tick(100)
+    writes = rig.writes(mark)
+    assert writes.index((CURRENT, 29000)) < writes.index((SWITCH, 0xA0))
+
+
+def test_on_is_repeated_while_a_higher_current_is_refused():
+    rig = Rig().ready().start(CHARGE, 300).tick(20)
+    rig.wire.blocked = lambda item: item == CURRENT
+    rig.order.current_dA = 310
+    mark = rig.mark()
+    rig.tick(100)
+    assert (SWITCH, 0xA0) in rig.writes(mark)
 
 
 def test_everything_is_repeated():

@@ -99,6 +99,37 @@ def test_who_ramps_up_is_not_refused_in_the_tick_in_which_the_limit_falls():
     assert not rig.send(amps(20.6)) and rig.send(amps(20.4))
 
 
+def followed_down_to_its_edge(demand_A=20):
+    # The car's demand fell, and what may leave has followed to 0.2 A above what flows: 30 A.
+    rig = Rig().charging(30)
+    rig.demand(demand_A)
+    while rig.gate.allowed_dA > 302 or not rig.gate._falling:
+        rig.tick()
+    assert rig.gate.allowed_dA >= 300 and rig.send(amps(30)) and rig.send(ON)
+    return rig
+
+
+def test_who_repeats_a_current_is_not_refused_in_the_tick_in_which_the_limit_falls_again():
+    rig = followed_down_to_its_edge()
+    falls(rig, 0)
+    assert rig.gate.allowed_dA < 300  # and yet a tick ago it was enough
+    assert rig.send(ON) and rig.send(amps(30)) and not rig.send(amps(30.3))
+    refused = rig.gate.refused
+    rig.tick(2)
+    assert not rig.send(amps(30)) and not rig.send(ON) and rig.gate.refused == refused + 2
+
+
+def test_a_limit_that_falls_is_no_licence_for_who_is_off_or_shut():
+    rig = followed_down_to_its_edge()
+    rig.gate.converter.on_left = 0
+    falls(rig, 10)
+    assert rig.gate.converter.current_left_dA == 300 and not rig.send(amps(15)) and not rig.send(ON)
+    rig = followed_down_to_its_edge()
+    rig.estop = 1
+    falls(rig, 0)
+    assert rig.gate.off_needed and not rig.send(amps(1)) and not rig.send(ON)
+
+
 def test_who_ramps_nothing_starts_nothing_when_the_limit_falls():
     rig = Rig().charging(0)
     falls(rig, 10)
