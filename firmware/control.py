@@ -80,7 +80,7 @@ class Control:
         self._turn = 0
         self._fresh = False  # the sample before this one was whole
         self._news = True  # among the wishes
-        self._bus_error = 0
+        self._lost = self._bus_error = 0  # bits of lost controllers: each refusal is an exception, and costs heap
         self._young = [0, 0]  # of each bus: where a frame was put since the last look, a bit for each index
         self._old = [0, 0]  # and before that
         self._looked = 0
@@ -243,22 +243,22 @@ class Control:
         frame = self.driver.poll(now)
         while frame is not None:
             if self.gate.vet_converter(frame.id, frame.ext, frame.data, now):
-                if self._leaves(self.converter_can, 1, frame):
+                if not self._lost & 2 and self._leaves(self.converter_can, 1, frame):
                     self.driver.sent(frame, now)
                     self.gate.left_converter(frame.id, frame.data)
-                elif self._bus_error:
-                    self._broken(F_CAN_CONVERTER, now)
+                elif self._lost & 2 or self._bus_error:
+                    self._broken(F_CAN_CONVERTER, 2, now)
             frame = self.driver.poll(now)
 
     def _send_car(self, now):
         frame = self.session.poll(now)
         while frame is not None:
             if self.gate.vet_car(frame.id, frame.ext, frame.data, now):
-                if self._leaves(self.car_can, 0, frame):
+                if not self._lost & 1 and self._leaves(self.car_can, 0, frame):
                     self.session.sent(frame, now)
                     self.gate.left_car(frame.id, frame.data, now)
-                elif self._bus_error:
-                    self._broken(F_CAN_CAR, now)
+                elif self._lost & 1 or self._bus_error:
+                    self._broken(F_CAN_CAR, 1, now)
             frame = self.session.poll(now)
 
     def _leaves(self, can, bus, frame):
@@ -287,9 +287,18 @@ class Control:
             late >>= 1
             index += 1
 
-    def _broken(self, fault, now):
+    def _broken(self, fault, bit, now):
         self._bus_error = 0
-        self.faults.set(fault, 0, now)
+        self._lost |= bit
+        if not self.faults.has(fault):
+            self.faults.set(fault, self._cause(self.car_can if bit == 1 else self.converter_can), now)
+
+    def _cause(self, can):
+        # For the event, where the driver knows one (lib/mcp2515.py); a native controller knows bus-off alone.
+        state = can.state()  # looks at the chip: a driver may not know yet what the SPI's own refusal meant
+        if hasattr(can, "cause"):
+            return can.cause()
+        return 1 if state == _BUS_OFF else 0
 
     def _energise(self, now, want):
         mask = self.stage.relays
@@ -353,16 +362,21 @@ class Control:
         control = self._control
         if control[K_QUIET]:
             self.faults.clear(F_TICK_LATE, now)
-        control[K_CAR_STATE] = self.car_can.state()
-        control[K_CONVERTER_STATE] = self.converter_can.state()
-        # Bus-off or stopped (a chip that does not answer): it may be back.
-        if control[K_CAR_STATE] == _BUS_OFF or not control[K_CAR_STATE]:
-            self.car_can.restart()
-        if control[K_CONVERTER_STATE] == _BUS_OFF or not control[K_CONVERTER_STATE]:
-            self.converter_can.restart()
+        control[K_CAR_STATE] = self._revive(self.car_can, 0)
+        control[K_CONVERTER_STATE] = self._revive(self.converter_can, 1)
         self._gate_record(control, now)
         if self.gate.save(self.rtc.image):
             self.rtc.save()
+
+    def _revive(self, can, bus):
+        # Bus-off or stopped (a chip that does not answer): it may be back. As it was found.
+        state = found = can.state()
+        if found == _BUS_OFF or not found:
+            can.restart()
+            state = can.state()
+        if state and state != _BUS_OFF:
+            self._lost &= ~(1 << bus)
+        return found
 
     def _gate_record(self, control, now):
         # What the gate counts and judges by itself, for the record.

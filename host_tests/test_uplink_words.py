@@ -4,6 +4,8 @@ import json
 import tomllib
 from pathlib import Path
 
+import pytest
+
 from firmware import fault_text, faults, station
 from firmware.station import C_GATE_FLOOR_permille
 from firmware.uplink import statement
@@ -65,6 +67,18 @@ def test_every_fault_has_words():
             assert told == name[2:].lower() and mrec.isdigit()
             assert 20 < len(action) < 100, name
     assert fault_text.words_of(62) == ["fault_62", "0", ""]
+
+
+@pytest.mark.parametrize(("code", "whose"), [(faults.F_CAN_CAR, "car's"), (faults.F_CAN_CONVERTER, "converter's")])
+def test_the_cause_of_a_lost_bus_changes_what_the_user_should_do(code: int, whose: str):
+    plain = fault_text.words_of(code)
+    told = [fault_text.words_of(code, cause) for cause in range(1, 5)]
+    for words in told:
+        assert words[:2] == plain[:2] and whose in words[2] and 20 < len(words[2]) < 100
+    assert len({words[2] for words in (*told, plain)}) == 5
+    for word, words in zip(("cable", "SPI", "power", "speed"), told, strict=True):
+        assert word in words[2]
+    assert fault_text.words_of(code, 5) == fault_text.words_of(code, 1 << 29) == plain
 
 
 def test_the_version_is_that_of_the_project():

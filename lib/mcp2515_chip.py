@@ -125,8 +125,10 @@ class Chip(Controller):
 
     def _no_chip(self):
         byte = _IN4[2]
-        if byte == 0 or byte == 255:
-            return "no MCP2515 answers, MISO is %s: check power, CS and SPI" % ("high" if byte else "low")
+        if byte == 0:  # whole texts: restart() allocates nothing
+            return "no MCP2515 answers, MISO is low: check power, CS and SPI"
+        if byte == 255:
+            return "no MCP2515 answers, MISO is high: check power, CS and SPI"
         return "the MCP2515 does not leave its reset, CANSTAT is %02x: check its crystal" % byte
 
     # --- filters ---
@@ -247,6 +249,15 @@ class Chip(Controller):
         self._tec = _IN20[2]
         self._rec = _IN20[3]
         return self._now(_IN20[19])
+
+    def cause(self):
+        # Why it is down, as a number for a record: 1 bus-off, 2 the chip is silent, 3 it has reset itself, 4 it is
+        # misread; 0 it is up. `reason` says it in words, of which this goes by. Allocates nothing.
+        if self._state:
+            return 1 if self._state == BUS_OFF else 0
+        if "reset itself" in self.reason:
+            return 3
+        return 2 if "silent" in self.reason or "answers" in self.reason or "SPI failed" in self.reason else 4
 
     def _lose(self):
         if _IN20[16] == 0 and _IN20[4] & 0xE0 == _CONFIG:

@@ -141,8 +141,10 @@ class Chip(Wired):
 
     def _silence(self):
         low, high = IN[3], IN[4]
-        if low == high and (low == 0 or low == 255):
-            return "no MCP2518FD answers: MISO is %s; check power, CS and SPI" % ("high" if low else "low")
+        if low == high == 0:  # whole texts: restart() allocates nothing
+            return "no MCP2518FD answers: MISO is low; check power, CS and SPI"
+        if low == high == 255:
+            return "no MCP2518FD answers: MISO is high; check power, CS and SPI"
         return "no MCP2518FD, or its oscillator does not start (OSC %02x%02x): check it and the SPI" % (high, low)
 
     # --- filters ---
@@ -225,6 +227,15 @@ class Chip(Wired):
             if _IN58[6 + i] != self._bits[i]:
                 return False
         return _IN58[33] & 0x7F == 0x30
+
+    def cause(self):
+        # Why it is down, as a number for a record: 1 bus-off, 2 the chip is silent, 3 it has reset itself, 4 it is
+        # misread; 0 it is up. `reason` says it in words, of which this goes by. Allocates nothing.
+        if self._state:
+            return 1 if self._state == BUS_OFF else 0
+        if "reset itself" in self.reason:
+            return 3
+        return 2 if "silent" in self.reason or "answers" in self.reason or "SPI failed" in self.reason else 4
 
     def _lose(self):
         if self._byte == 0 or self._byte == 255:

@@ -217,7 +217,7 @@ class Journal:
             text.word("code", "phase")
             text.word("phase", name_of(PHASE_NAMES, record[_STATE]))
             return
-        name, mrec, action = fault_text.words_of(code)
+        name, mrec, action = fault_text.words_of(code, record[_DATA])
         text.word("code", name)
         text.word("state", "raised" if record[_STATE] else "cleared")
         text.word("sev", name_of(_SEVERITIES, severity[code]))

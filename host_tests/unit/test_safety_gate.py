@@ -113,7 +113,9 @@ def test_who_repeats_a_current_is_not_refused_in_the_tick_in_which_the_limit_fal
     rig = followed_down_to_its_edge()
     falls(rig, 0)
     assert rig.gate.allowed_dA < 300  # and yet a tick ago it was enough
-    assert rig.send(ON) and rig.send(amps(30)) and not rig.send(amps(30.3))
+    before_dA = rig.gate._fell_dA
+    assert before_dA in (300, 301, 302, 303) and not rig.send(amps((before_dA + 1) / 10))
+    assert rig.send(ON) and rig.send(amps(30)) and rig.send(amps(before_dA / 10))
     refused = rig.gate.refused
     rig.tick(2)
     assert not rig.send(amps(30)) and not rig.send(ON) and rig.gate.refused == refused + 2
@@ -124,6 +126,8 @@ def test_a_limit_that_falls_is_no_licence_for_who_is_off_or_shut():
     rig.gate.converter.on_left = 0
     falls(rig, 10)
     assert rig.gate.converter.current_left_dA == 300 and not rig.send(amps(15)) and not rig.send(ON)
+    falls(rig, 0)
+    assert not rig.send(amps(0.1))
     rig = followed_down_to_its_edge()
     rig.estop = 1
     falls(rig, 0)
