@@ -44,26 +44,26 @@ _NOISE_ms = const(500)
 _MASK = const(0x3FFFFFFF)  # ticks wrap at 2^30
 
 
-def _table(shift):
-    # CRC-16 of Modbus for half a byte: two tables of 32 bytes in place of one of 512.
-    table = array("H", [0] * 16)
-    for index in range(16):
-        value = index << shift
+def _table():
+    # CRC-16 of Modbus by halves of a byte, the lower at 0, the upper at 16: 64 bytes in place of 512.
+    table = array("H", [0] * 32)
+    for index in range(32):
+        value = index if index < 16 else (index & 15) << 4
         for _ in range(8):
             value = value >> 1 ^ 0xA001 if value & 1 else value >> 1
         table[index] = value
     return table
 
 
-_low = _table(0)
-_high = _table(4)
+_crc = _table()
 
 
 def crc(data, count):
+    table = _crc
     value = 0xFFFF
     for at in range(count):
         value ^= data[at]
-        value = value >> 8 ^ _low[value & 15] ^ _high[value >> 4 & 15]
+        value = value >> 8 ^ table[value & 15] ^ table[value >> 4 & 15 | 16]
     return value
 
 
@@ -132,15 +132,16 @@ class Master:
         self._gap_ms = max(self._char_us * 7 // 2, 1750) // 1000 + 1
         self._in = bytearray(5 + 2 * MOST_WORDS)  # the reply as far as it came
         self._some = bytearray(_TAKE)
+        self._reply = self._in  # where the last one lies, if not there
         self._slave = None
         self._request = None
         self.busy = 0  # with a question: ask no other
         self._sent = self._up = self._probing = 0
-        self._since = self._heard = self._wait_ms = 0
+        self._since = self._heard = 0
         self._n = 0  # bytes of _in
         self._want = 0  # and how many it will have
         self._head = 0  # the first of them, which are known before
-        self._plain = 0  # the number of bytes in its head, if that tells it from an echo; else 0
+        self._plain = 0  # the number of bytes of its registers, as its head tells; 0: it has none
         self._crc = 0  # over what stands, from the end of the head on
         self._bytes = 0  # came at all since the request
         self._same = 0  # of them, those that were the request's own; -1: it is no echo
@@ -161,7 +162,8 @@ class Master:
 
     def word(self, index):
         # Of the reply, until the next ask().
-        return self._in[3 + 2 * index] << 8 | self._in[4 + 2 * index]
+        index = 3 + 2 * index
+        return self._reply[index] << 8 | self._reply[index + 1]
 
     def step(self, now):
         if not self.busy:
@@ -174,11 +176,15 @@ class Master:
         count = self._uart.readinto(self._some) or 0
         if count:
             self._heard = now
-            if self._hear(count):
-                return self._end(EXCEPTION if self._in[1] & 0x80 else OK, now)
-        age_ms = (now - self._since) & _MASK
+            if self._whole(count) or self._hear(count):
+                return self._end(EXCEPTION if self._reply[1] & 0x80 else OK, now)
+        return self._late((now - self._since) & _MASK, count, now)
+
+    def _late(self, age_ms, count, now):
+        chars = 2 * len(self._request) + (5 if self._head < 6 else 8) + self._plain  # the request, its echo, the reply
+        wait_ms = chars * self._char_us // 1000 + self._slave.turnaround_ms + 1
         # What waits to be looked at came in time.
-        if age_ms >= self._wait_ms and (count < _TAKE or age_ms >= 2 * self._wait_ms):
+        if age_ms >= wait_ms and (count < _TAKE or age_ms >= 2 * wait_ms):
             return self._end(SPOILED if self._bytes else SILENT, now)
         return BUSY
 
@@ -187,7 +193,7 @@ class Master:
         self.error = how
         self._slave.ended(how, now)
         if how == EXCEPTION:
-            self._slave.exception = self._in[2]
+            self._slave.exception = self._reply[2]
         if how > EXCEPTION:
             return FAILED
         if self._probing:
@@ -208,26 +214,38 @@ class Master:
 
     def _send(self, now):
         request = self._request
-        words = request[5] if request[1] <= 4 else 0
         self._n = self._bytes = self._same = 0
-        self._head = 3 if words else 6
-        self._want = 5 + 2 * words if words else 8
-        self._plain = 2 * words if request[2] != 2 * words else 0
+        self._reply = self._in
+        self._plain = 2 * request[5] if request[1] <= 4 else 0
+        self._head = 3 if self._plain else 6
+        self._want = 5 + self._plain if self._plain else 8
         self._sent = 1
         self._since = now
-        chars = 2 * len(request) + self._want  # the request, its echo, the reply
-        self._wait_ms = chars * self._char_us // 1000 + self._slave.turnaround_ms + 1
         if self._de is not None:
             self._up = 1
             self._de(1)
         self._uart.write(request)
 
     # --- in ---
+    def _whole(self, count):
+        # The usual, and quick: a reply that has come at once and whole, and whose head cannot be that of an echo. It
+        # stays where it is.
+        some = self._some
+        request = self._request
+        if self._n or count < 5 + self._plain or some[2] != self._plain or some[2] == request[2]:
+            return False
+        if some[1] != request[1] or some[0] != request[0] or crc(some, 5 + self._plain):
+            return False
+        if self._same >= 0:  # no echo came before
+            self.echoes = 0
+        self._reply = some
+        return True
+
     def _hear(self, count):
         # True with the last byte of a whole reply. Few locals: with more than 11 words of locals and stack a call takes
         # its place from the heap, which costs more than ten bytes do.
         self._bytes = 1
-        at = 3 if self._plain and not self._n and count > 2 and self._ours() else 0
+        at = 0
         while at < count:
             if self._n >= self._head and self._same < 0:
                 at = self._rest(at, count)
@@ -240,23 +258,6 @@ class Master:
                     return True
         return False
 
-    def _ours(self):
-        # The usual: a head that comes whole and cannot be that of an echo.
-        some = self._some
-        request = self._request
-        if some[2] != self._plain or some[1] != request[1] or some[0] != request[0]:
-            return False
-        into = self._in
-        into[0] = some[0]  # one by one: three at once are a tuple on the heap
-        into[1] = some[1]
-        into[2] = some[2]
-        self._n = 3
-        self._want = 5 + some[2]
-        self._crc = crc(some, 3)
-        self._same = -1
-        self.echoes = 0
-        return True
-
     def _rest(self, at, count):
         # What follows the head: the place of the first byte that is not of it.
         some = self._some
@@ -268,7 +269,7 @@ class Master:
         while at < count:
             into[n] = some[at]
             check ^= some[at]
-            check = check >> 8 ^ _low[check & 15] ^ _high[check >> 4 & 15]
+            check = check >> 8 ^ _crc[check & 15] ^ _crc[check >> 4 & 15 | 16]
             n += 1
             at += 1
         self._n = n

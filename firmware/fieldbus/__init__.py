@@ -11,6 +11,7 @@ class Fieldbus:
         self._monitor = monitor  # who looks at the clock
         self._members = members
         self._at = 0  # whose turn it is
+        self._looked = 0  # it did, in the last step that had nothing to take
 
     def step(self, now):
         # Whoever has a value to take does nothing else in that step: the longest is what a tick has to bear.
@@ -19,7 +20,10 @@ class Fieldbus:
             self._ask(now)
         if line.step(now) == DONE:
             self._members[self._at].took(line, now)
+        elif self._looked:
+            self._looked = 0
         elif self._monitor is not None:
+            self._looked = 1
             self._monitor.step(now)
 
     def _ask(self, now):
