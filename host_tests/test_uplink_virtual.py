@@ -12,7 +12,12 @@ from firmware.station import (
     PH_DISCHARGE,
     PH_IDLE,
     R_FLOOR,
+    G_FREQUENCY_mHz,
+    G_VOLTAGE2_dV,
+    G_VOLTAGE3_dV,
+    G_VOLTAGE_dV,
 )
+from firmware.units import UNKNOWN
 from host_tests.uplink_rig import ROOT, Rig, UNIX_s
 from hw_tests.bench.minibroker import packet, publish_packet
 
@@ -59,6 +64,24 @@ def test_a_change_is_told_at_once_but_not_too_often(rig):
         rig.judge.discharge_max_W = 15000 - turn % 2 * 5000
         rig.run(20)
     assert len(rig.said("state")) - before <= 12
+
+
+def test_volts_and_frequency_are_told_every_10_s_while_a_meter_tells_them(rig):
+    grid = rig.station.grid.now
+    grid[G_FREQUENCY_mHz] = grid[G_VOLTAGE_dV] = grid[G_VOLTAGE2_dV] = grid[G_VOLTAGE3_dV] = UNKNOWN
+    rig.run(30000)
+    assert rig.said("grid") == []  # no meter
+    grid[G_FREQUENCY_mHz], grid[G_VOLTAGE_dV] = 49987, 2305  # one of a single phase
+    rig.run(60000)
+    told = rig.said("grid")
+    assert len(told) in (6, 7) and ROOT + "grid" not in rig.broker.retained
+    assert {key: told[-1][key] for key in told[-1] if key != "t"} == {"frequency_mHz": 49987, "voltage_dV": 2305}
+    assert told[-1]["t"] - told[0]["t"] == 10 * (len(told) - 1)
+    grid[G_FREQUENCY_mHz] = grid[G_VOLTAGE_dV] = UNKNOWN  # it has fallen silent
+    rig.run(1000)
+    before = len(rig.said("grid"))
+    rig.run(30000)
+    assert len(rig.said("grid")) == before
 
 
 def test_an_order_is_answered_within_a_quarter_of_a_second(rig):

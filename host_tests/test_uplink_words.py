@@ -47,6 +47,7 @@ def test_what_is_told_of_a_record_carries_the_slot_s_name():
         ("C_", statement.CAR),
         ("P_", statement.POWER),
         ("G_", statement.GRID),
+        ("G_", statement.MAINS),
         ("K_", statement.CONTROL),
     ):
         slots = {}

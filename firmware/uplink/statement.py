@@ -32,6 +32,7 @@ SENSE = "- - inlet_dV current_dA - temp1_dC temp2_dC contactor"
 CAR = "- - - soc_permille - - - - - - - - - - - - - - - session soc_low_permille floor_permille - - gate_refused"
 POWER = "- - wanted_W applied_W - - charge_max_W - discharge_max_W"
 GRID = "- power_W import_Wh export_Wh"
+MAINS = "- - - - frequency_mHz voltage_dV voltage2_dV voltage3_dV"  # of the same record, a text of its own
 CONTROL = "- - - - - - openings opened_under_load"
 
 

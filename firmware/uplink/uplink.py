@@ -16,6 +16,8 @@ from firmware.station import (
     P_REASON,
     P_SOURCE,
     PH_IDLE,
+    G_FREQUENCY_mHz,
+    G_VOLTAGE_dV,
 )
 from firmware.units import UNKNOWN, age_ms
 from firmware.uplink import statement
@@ -37,6 +39,7 @@ _RESOLVE_EVERY = const(8)  # failures until the address is asked for again
 _DRAIN_ms = const(200)
 _DRAIN_MAX = const(400)  # messages a step, for when time stands still
 _STATE_GAP_ms = const(500)  # changes are told no faster than this
+_MAINS_ms = const(10000)
 _CHANGED_W = const(100)
 
 _ORDERS = ("cmd/setpoint", "cmd/limit")  # by verb, as orders.py numbers them
@@ -67,6 +70,7 @@ class Uplink:
         self._seed = sum(client_id)  # a fleet must not come back in step after an outage
         self._pinged = 0
         self._told = 0  # ticks of the newest state
+        self._told_mains = 0
         self._shown = array("i", [UNKNOWN] * 8)  # what of it must be told at once when it changes
         self._looked = array("i", [UNKNOWN] * 8)
         self._faults = "[]"  # the names of the active ones, which come from a file
@@ -161,6 +165,7 @@ class Uplink:
             self._publish("ack/" + _ORDERS[answer[A_VERB]][4:], text.end(), False, 1)
             self._orders.told(answer)
         self._tell_state(now)
+        self._tell_mains(now)
         self._tell_record()
         self._keep_alive(now)
 
@@ -192,6 +197,16 @@ class Uplink:
             statement.write_state(text, self._view, self._config, self._orders.last_id, self._faults)
             self._write_counters(text)
             self._publish("state", text.end(), True, 0)
+
+    def _tell_mains(self, now):
+        # Volts and frequency, as long as a meter tells them: the state has no room for more.
+        grid = self._view.grid.values
+        if age_ms(now, self._told_mains) < _MAINS_ms or grid[G_FREQUENCY_mHz] == grid[G_VOLTAGE_dV] == UNKNOWN:
+            return
+        self._told_mains = now
+        text = self._begin()
+        text.numbers(statement.MAINS, grid)
+        self._publish("grid", text.end(), False, 0)
 
     def _changed(self):
         looked, shown, power = self._looked, self._shown, self._view.power.values
