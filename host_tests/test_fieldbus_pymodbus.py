@@ -3,6 +3,7 @@
 A spoiled frame passes the CRC once in 65,536; with the seeds here none does.
 """
 
+import time
 from collections import deque
 from pathlib import Path
 
@@ -30,8 +31,9 @@ from firmware.station import (
 )
 from firmware.units import TICKS_MASK, UNKNOWN
 from host_tests import size
-from host_tests.fieldbus_rig import INTERPRETER, Here, MicroPython, Rig, STEP_ms
+from host_tests.fieldbus_rig import INTERPRETER, METER_AT, MONITOR_AT, Here, MicroPython, Rig, STEP_ms
 from host_tests.pymodbus_parts import METERS, MONITORS
+from host_tests.test_modbus_pymodbus import serving
 
 NOISES = (0.0, 0.02)  # the chance of each byte to be hurt
 TAKES_ms = 320  # from a register's reading to its value: 17 characters, the slave, two steps; then the age's own step
@@ -176,6 +178,26 @@ def test_a_line_with_everything_against_it() -> None:
     assert F_METER_SILENT not in rig.active and F_MONITOR not in rig.active
     assert rig.insulation[I_TEST] == TEST_PASSED and rig.insulation[I_R_kohm] == 5000
     assert abs(rig.grid[G_EXPORT_Wh] - rig.meter.export_Wh) <= 1
+
+
+@pytest.mark.parametrize(("meter", "monitor"), [("dtsu666", "isocha425"), ("sdm120", "rn5893")])
+def test_the_server_of_pymodbus_on_a_pseudo_terminal(meter: str, monitor: str) -> None:
+    """Meter and monitor, its self-test included, with spoiled bytes. No time of it is judged: that of the station
+    runs by itself, 10 ms for every look at the line."""
+    rig = Rig(Here, meter, monitor)
+    rig.meter.power_W = -7000
+    devices = [rig.meter.device(METER_AT), rig.monitor.device(MONITOR_AT)]
+    ends = time.monotonic() + 60
+    now = 0
+    with serving(devices) as line:
+        line.spoil = 100
+        rig.room.bus._line._uart = line
+        while rig.insulation[I_TEST : I_TEST + 1] != [TEST_PASSED] or rig.grid[G_POWER_W] != -7000:
+            assert time.monotonic() < ends, (rig.grid, rig.insulation)
+            now += 10
+            _, rig.grid, rig.insulation, rig.active = rig.room.step(now, 0, OFF, b"")
+            time.sleep(0.001)
+    assert rig.monitor.written[0] == rig.monitor.begins and F_INSULATION not in rig.active
 
 
 @pytest.mark.parametrize(("meter", "monitor"), [("sdm630", "isocha425"), ("djsf1352", "rn5893"),

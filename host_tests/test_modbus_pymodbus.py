@@ -1,6 +1,7 @@
 """The Modbus master against pymodbus: its framer and messages in virtual time, its server on a pseudo-terminal."""
 
 import asyncio
+import contextlib
 import os
 import threading
 import time
@@ -123,9 +124,10 @@ class Terminal:
 
 
 class Server(threading.Thread):
-    def __init__(self, path):
+    def __init__(self, path, devices):
         super().__init__(daemon=True)
         self._path = path
+        self._devices = devices
         self._loop = asyncio.new_event_loop()
         self.ready = threading.Event()
         self.start()
@@ -134,9 +136,7 @@ class Server(threading.Thread):
         self._loop.run_until_complete(self._serve())
 
     async def _serve(self):
-        values = [TABLE[address] for address in sorted(TABLE)]
-        device = SimDevice(1, [SimData(0, values=values, datatype=DataType.REGISTERS)])
-        self._server = ModbusSerialServer(device, port=self._path, baudrate=9600)
+        self._server = ModbusSerialServer(self._devices, port=self._path, baudrate=9600)
         await self._server.serve_forever(background=True)
         self.ready.set()
         while self.ready.is_set():
@@ -148,18 +148,26 @@ class Server(threading.Thread):
         self.join(10)
 
 
-@pytest.fixture
-def terminal():
+@contextlib.contextmanager
+def serving(devices):
+    """The near end of a pseudo-terminal at whose far end pymodbus serves these devices."""
     ours, theirs = os.openpty()
     for handle in (ours, theirs):
         tty.setraw(handle)
     os.set_blocking(ours, False)
-    server = Server(os.ttyname(theirs))
+    server = Server(os.ttyname(theirs), devices)
     assert server.ready.wait(20)
     yield Terminal(ours)
     server.stop()
     os.close(ours)
     os.close(theirs)
+
+
+@pytest.fixture
+def terminal():
+    values = [TABLE[address] for address in sorted(TABLE)]
+    with serving(SimDevice(1, [SimData(0, values=values, datatype=DataType.REGISTERS)])) as terminal:
+        yield terminal
 
 
 def _exchange(master, slave, request):

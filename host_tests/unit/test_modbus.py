@@ -306,6 +306,17 @@ def test_a_line_that_echoes():
         assert rig.ask(request) == DONE and not rig.master.echoes
 
 
+def test_an_echo_is_remembered_when_the_reply_after_it_comes_at_once_and_whole():
+    rig = Rig()
+    rig.line.echo, rig.line.delay_ms = True, 60
+    rig.master.ask(rig.slave, READ, rig.line.now)
+    state = BUSY
+    while state == BUSY:
+        rig.line.now += 40  # control's step
+        state = rig.master.step(rig.line.now)
+    assert state == DONE and rig.master.word(1) == FIRST + 1 and rig.master.echoes
+
+
 def test_the_direction_of_a_simple_transceiver():
     rig = Rig()
     levels = []
