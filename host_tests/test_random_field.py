@@ -8,9 +8,11 @@ from random import Random
 
 import pytest
 
-from host_tests.test_random_sessions import SEED, shortest
+from host_tests.test_random_sessions import SEED, shortest  # the board's path is set by it
 from hw_tests.bench import chance_field
 from hw_tests.bench.life import Event, Life, Violation
+
+from firmware.faults import F_CAR_CONTACTOR_WELDED, F_GATE_REFUSED, F_INSULATION, STOP  # isort: skip
 
 SHARDS = 2
 SESSIONS = 20  # a shard
@@ -45,6 +47,9 @@ def test_a_battery_that_appears_in_the_test_is_neither_charged_nor_bled_for_long
         assert life.world.around.rig.plant.contactor.closed
         given_As = life.given_As
         life.happen(Event("pins", {"what": "car_contactor", "args": {"kind": "closes"}}, 20_000))
+        faults = life.world.fw.faults
+        assert faults.has(F_INSULATION) or faults.has(F_CAR_CONTACTOR_WELDED), "the user is not told what it is"
+        assert faults.severity >= STOP and (faults.has(F_INSULATION) or not faults.has(F_GATE_REFUSED))
         assert not life.world.around.rig.plant.contactor.closed
         assert life.given_As - given_As < 0.5, "charged without a permission"
         found += 1

@@ -38,6 +38,7 @@ _RAISE = const(2)
 _HOLD = const(3)
 _LOWER = const(4)
 _OPEN = const(5)
+_PART = const(6)  # it could not be bled: opened, to see whose voltage it is
 _LOOK_ms = const(200)  # the car is told first that its plug is locked (every 100 ms): the gate waits for that
 _OUTSIDE_dV = const(100)  # GB/T 18487.1-2015: less than 10 V outside before the test
 _TEST_dA = const(10)
@@ -48,6 +49,9 @@ _SETTLE_ms = const(500)  # what was measured before the voltage stood does not c
 _GOOD = const(3)  # readings in a row, each new
 _BAD = const(2)
 _SILENT_ms = const(5000)
+_BLEED_ms = const(4500)  # link and cable are empty by then, or the gate opens after 5 s and can name no cause
+_PART_ms = const(1500)
+_PARTED_dV = const(200)  # the link is bled and the inlet is not: a battery is behind it
 
 
 class Measure:
@@ -76,6 +80,8 @@ class Measure:
             self._lower(now)
         elif state == _OPEN:
             stage.reached.done = stage.reached.open
+        elif state == _PART:
+            self._part(now)
         else:
             self._test(now)
 
@@ -161,18 +167,30 @@ class Measure:
         stage = self._stage
         if stage.reached.open:  # the gate's doing: it could not be bled
             self._blame(stage.sense[S_LINK_dV], now)
+        elif stage.relays & OUT_BLEED:
+            if stage.below(SAFE_dV) or (now - self._since) & TICKS_MASK >= _BLEED_ms:
+                stage.relays &= ~OUT_CONTACTOR
+                self._go(_OPEN if stage.below(SAFE_dV) else _PART, now)
         elif stage.converter[V_ON] == 0 and stage.reached.idle:
             stage.relays = stage.relays & ~OUT_ENABLE | OUT_BLEED
-            if stage.below(SAFE_dV):
-                stage.relays &= ~OUT_CONTACTOR
-                self._go(_OPEN, now)
+            self._since = now
+
+    def _part(self, now):
+        # A car that closed its own contactors holds its side up while the bleeder empties ours; a bleeder that does not
+        # work leaves both.
+        stage = self._stage
+        link_dV = stage.sense[S_LINK_dV]
+        if stage.reached.open and 0 <= link_dV <= stage.sense[S_INLET_dV] - _PARTED_dV:
+            stage.fail(F_CAR_CONTACTOR_WELDED, link_dV, now)
+        elif (now - self._since) & TICKS_MASK >= _PART_ms:
+            self._blame(link_dV, now)
 
     def _blame(self, link_dV, now):
         stage, state = self._stage, self._state
-        if state == _OPEN:
+        if state == _OPEN or (state == _PART and not stage.reached.open):
             code = F_CONTACTOR_FEEDBACK
         elif state != _LOOK:
-            code = F_BLEED if state == _LOWER else F_INSULATION
+            code = F_BLEED if state == _LOWER or state == _PART else F_INSULATION
         elif stage.sense[S_INLET_dV] >= _OUTSIDE_dV:
             code = F_CAR_CONTACTOR_WELDED
         elif link_dV >= _OUTSIDE_dV:

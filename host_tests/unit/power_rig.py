@@ -156,7 +156,7 @@ class Power:
                 self.inlet_dV = self.link_dV
             elif self.pack_dV != UNKNOWN:
                 self.inlet_dV = self.pack_dV
-        if relays & OUT_BLEED:
+        if relays & OUT_BLEED and "no bleed" not in self.faulty:
             self.link_dV -= self.link_dV // 50
             if self.pack_dV == UNKNOWN:
                 self.inlet_dV -= self.inlet_dV // 5

@@ -135,7 +135,7 @@ def _failing(make, side, fails):
     station.tick(50)
     gc.collect()
     fails(station, side)
-    return station, [station.tick() for _ in range(150)]
+    return station, [station.tick() for _ in range(115)]
 
 
 def _check(make, turn):

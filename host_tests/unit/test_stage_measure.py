@@ -161,6 +161,38 @@ def test_a_car_that_closes_in_the_test_is_not_charged():
     fails_with(rig, F_INSULATION, 5)
 
 
+def bled(faulty=""):
+    """Bleeding has just begun, with K1/K2 closed."""
+    rig = Rig()
+    rig.until(lambda: rig.stage.relays & OUT_BLEED and rig.closed)
+    rig.faulty.add(faulty)
+    return rig
+
+
+def test_a_car_that_closes_while_it_is_bled_is_named_before_the_gate_opens():
+    for after in (0, 5, 20):
+        rig = bled()
+        rig.tick(after)
+        rig.pack_dV = 3700
+        fails_at = after + rig.until(lambda rig=rig: not rig.stage.relays & OUT_CONTACTOR)
+        assert 440 <= fails_at <= 460 and not reached(rig).fault  # the gate opens after 5 s
+        fails_with(rig, F_CAR_CONTACTOR_WELDED, 60)
+
+
+def test_a_bleeder_that_does_not_work_is_no_car_s_contactor():
+    rig = bled("no bleed")
+    rig.until(lambda: reached(rig).fault, 610)
+    rig.faulty.clear()
+    fails_with(rig, F_BLEED, 1)
+
+
+def test_contactors_that_stay_closed_after_the_bleeding():
+    rig = bled("contact sticks")
+    rig.pack_dV = 3700
+    rig.until(lambda: reached(rig).fault, 610)
+    assert reached(rig).fault == F_CONTACTOR_FEEDBACK
+
+
 def test_voltage_outside_is_the_cars_contactor():
     rig = Rig(pack_dV=3800)
     fails_at = rig.until(lambda: reached(rig).fault)
