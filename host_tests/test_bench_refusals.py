@@ -72,7 +72,7 @@ def test_of_all_scenarios_those_that_cannot_be_played_are_left_out_and_told():
     given = against_board.arguments(["all"])
     runs, skipped = against_board.playable(given)
     left_out = {line.split(" ")[0].split("-")[0] for line in skipped}
-    assert {"bad_can", "meter", "insulation", "emergency"} == left_out
+    assert {"bad_can", "meter", "insulation", "emergency", "trip"} == left_out
     assert [line for line in skipped if line.startswith("emergency")] == [
         "emergency-watchdog_reset cannot be played on a board: it resets the station by 'watchdog', which needs a hand "
         "inside the board"

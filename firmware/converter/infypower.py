@@ -260,7 +260,7 @@ class Driver(Modules):
             item = INVERTER
         elif turn & 1 and record[V_READY] != 1 and item != INVERTER:
             item = 0
-        elif turn & 1 and record[V_ON] != (1 if self._phase == _IS_ON else 0):
+        elif turn & 1 and item != -1 - _SWITCH and record[V_ON] != (1 if self._phase == _IS_ON else 0):
             item = STATUS
         if item == 0:
             self._slow = (self._slow + 1) % len(_SLOW)

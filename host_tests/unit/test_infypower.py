@@ -79,8 +79,11 @@ def test_several_modules_are_one_converter():
     rig.tick(100)
     assert rig[V_POWER_AC_W] == 15000
     rig.modules.on[1] = 0
+    rig.modules.deaf.add(SWITCH)
     rig.tick(60)
     assert rig[V_ON] == UNKNOWN
+    rig.modules.deaf.clear()
+    rig.wire.until(lambda: rig[V_ON] == 1, 60)  # ON is repeated
 
 
 # --- the way to ON ---

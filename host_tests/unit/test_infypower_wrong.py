@@ -124,6 +124,16 @@ def test_modules_that_went_off_by_themselves_are_started_again():
         assert not rig.faults.worst
 
 
+def test_on_is_repeated_until_the_modules_are_on():
+    rig = Rig().ready()
+    rig.order.on, rig.order.voltage_dV = 1, 4000
+    rig.wire.until(lambda: (SWITCH, 0xA0) in rig.writes())
+    rig.modules.on = [0]  # echoed, and not obeyed
+    rig.modules.say(0, SWITCH, 0x100, rig.wire.now)
+    rig.wire.until(lambda: rig[V_ON] == 1, 80)
+    assert not rig.faults.worst
+
+
 def test_twice_within_a_minute_is_a_fault_and_off():
     for wait_ticks, is_fault in ((5500, 1), (6200, 0)):
         rig = Rig().ready().start(CHARGE, 100)

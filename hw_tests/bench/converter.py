@@ -180,7 +180,7 @@ class Converter:
             if not self.faults.ignores_off(self._now_ms):
                 module.on = False
         elif not self._stopped(module):
-            module.on = True
+            module.on = module.on or not self.faults.ignores_on(self._now_ms)
         return infy.OK
 
     def _write_mode(self, module: Module, value: int) -> int:

@@ -46,6 +46,7 @@ class Faults:
         self.stopping_bits = 0  # status bits that stop a module
         self._mode_ignored = 0
         self._off_ignored_ms = 0
+        self._tripped_until_ms = 0
         self._hold_until_ms = 0
         self._deaf_until_ms = 0
         self._mute_until_ms = 0
@@ -71,6 +72,9 @@ class Faults:
 
     def ignores_off(self, now_ms: int) -> bool:
         return now_ms < self._off_ignored_ms
+
+    def ignores_on(self, now_ms: int) -> bool:
+        return now_ms < self._tripped_until_ms
 
     def ignores_mode(self) -> bool:
         if self._mode_ignored <= 0:
@@ -151,8 +155,10 @@ class Faults:
         converter.modules[module].present = False
         converter.modules[module].on = False
 
-    def _trip(self, converter: Converter, now_ms: int) -> None:
-        """All modules go off by themselves, without a reason told, as when module-enable was away for a moment."""
+    def _trip(self, converter: Converter, now_ms: int, ms: int = 300) -> None:
+        """All modules go off by themselves, without a reason told, as when module-enable is away; for `ms` they do not
+        go on."""
+        self._tripped_until_ms = now_ms + ms
         for module in converter.modules:
             module.on = False
 
