@@ -3,7 +3,9 @@ image, the real board's data and the real wires on a pseudo-terminal; only chips
 """
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -67,6 +69,13 @@ def played(there, vehicle, words, run_name):
     return done.returncode, done.stdout + done.stderr, made, noted, kept
 
 
+def outputs_stay_off(noted):
+    """A real relay has not moved: every pad of an output was driven, and to its safe level alone."""
+    safe = {str(pin): str(1 - on) for _, pin, on in bench_2x_mcp2518fd.OUTPUTS}
+    driven = [each[1:] for each in noted if each[0] == "pin" and each[1] in safe]
+    assert {pin for pin, _ in driven} == set(safe) and all(level == safe[pin] for pin, level in driven)
+
+
 def starved(made):
     """The computer did not let the board or the plant run: late ticks, or physics far behind. That says nothing."""
     tick = made["tick"]
@@ -84,12 +93,28 @@ def test_a_scenario_from_the_command_line_to_its_summary(there, vehicle):
     status, text, made, noted, kept = played(there, vehicle, *RUNS[vehicle])
     assert kept == {"config.json": MINE, "config.user.json": None, "wifi.json": WIFI}, text
     assert ["wifi", "desk"] in noted
-    outputs = {str(pin): str(1 - on) for _, pin, on in bench_2x_mcp2518fd.OUTPUTS}
-    driven = [each[1:] for each in noted if each[0] == "pin" and each[1] in outputs]
-    assert {pin for pin, _ in driven} == set(outputs)
-    assert all(level == outputs[pin] for pin, level in driven)  # a real relay would not have moved
+    assert [each[0] for each in noted].index("rtc") < [each[0] for each in noted].index("wifi")  # it knows the time
+    outputs_stay_off(noted)
     assert made["micropython"] == {"version": "1.25.0", "word_bits": 32, "image": "rom"}
     assert status == (made["result"] != "pass"), text
     if made["result"] != "pass" and starved(made):
         pytest.skip(f"the computer was too busy for a live run: {made['tick']}")
     assert made["result"] == "pass", text
+
+
+@pytest.mark.skipif("SLUICE_IDLE" not in os.environ, reason="real time, and long: SLUICE_IDLE=1 if idle")
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_a_bench_that_ends_under_power_leaves_a_safe_board_and_the_users_configuration(there, how):
+    with Buses(vehicles.vehicle("gbt27930").bit_s) as buses, BenchDeskBoard(*there, buses.board) as board:
+        words = command(board.device, (buses.adapter["car"], buses.adapter["converter"]), RUNS["gbt27930"][0])
+        bench = subprocess.Popen([sys.executable, "-um", "hw_tests.bench.against_board", *words], cwd=ROOT,
+                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # fmt: skip
+        seen = next(line for line in bench.stdout if "phase" in line and "precharge" in line)
+        bench.send_signal(how)
+        text, _ = bench.communicate(timeout=120)
+        assert bench.returncode == (130 if how == signal.SIGINT else -how), seen + text
+        if how == signal.SIGKILL:
+            given = against_board.arguments(["evening", "--port", board.device, "--restore"])
+            assert against_board.run(given) == 0
+        assert files(board) == {"config.json": MINE, "config.user.json": None, "wifi.json": WIFI}
+        outputs_stay_off(board.noted())

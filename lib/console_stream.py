@@ -7,8 +7,8 @@
 # The bench chooses a key for which neither 0x16 nor a character that means something to a console comes up: no record
 # can interrupt a program, reset the board or run a line at its prompt, whatever runs there. A board that was held too
 # long loses bytes (its driver keeps 260): a frame that is cut or does not add up is dropped, and the next 0x16 begins
-# anew. Until the first frame nothing is written, so a console that nobody plays the pins of has words alone. A bench
-# that fell silent is a stream that ended.
+# anew. Nothing is written before the first frame, nor 1 s after the last: a console that nobody plays the pins of has
+# words alone, which the desk's tools read. A bench that was silent for 5 s is a stream that ended.
 import select
 import sys
 from array import array
@@ -17,7 +17,8 @@ from micropython import const
 
 _BEGIN = const(0x16)
 _RECORD_B = const(32)
-_GONE = const(500)  # looks in vain, one a tick: 5 s
+_QUIET = const(100)  # looks in vain, one a tick: 1 s
+_GONE = const(500)
 _HUNT = const(-2)
 _KEY = const(-1)
 
@@ -54,6 +55,8 @@ class Console:
 
     def _silent(self, n):
         self._vain += 1
+        if self._vain == _QUIET:
+            self._spoken = False
         return 0 if n == 0 or self._vain >= _GONE else None
 
     def _take(self, byte):

@@ -29,6 +29,11 @@ class Chip(fake_machine.Chip):
         fake_machine.Chip.drive(self, pin, output, level)
 
 
+class Rtc(fake_machine._RTC):
+    def datetime(self, now):
+        note("rtc", *now)
+
+
 class Driver:
     # In the place of mcp2518fd.
     @staticmethod
@@ -68,6 +73,7 @@ class Time:
         time.sleep_ms(ms or 1)
 
 
+fake_machine._Module.RTC = Rtc
 fake_machine.install(Chip())
 sys.modules["mcp2518fd"], sys.modules["network"], sys.modules["time"] = Driver, Network(), Time()
 sys.path[:2] = [sys.path[0]]

@@ -3,10 +3,13 @@
 framed() is written here once more, after the words at the top of lib/console_stream.py."""
 
 import gc
+import struct
 import sys
 from array import array
 
 import console_stream
+
+from lib.remoteio import RemoteIO
 
 RECORD = bytes(range(32))  # with all the characters that a console takes for commands
 BEGIN = 0x16
@@ -109,6 +112,29 @@ def test_nothing_is_said_before_the_bench_has_spoken():
     assert console.write(b"answer", 0, 6) == 6 and line.out == b""
     read(line, console, framed(RECORD))
     assert console.write(b"answer", 1, 3) == 3 and line.out == b"nsw"
+
+
+def test_a_second_after_the_last_frame_the_console_has_words_alone_again():
+    line, console = made()
+    words = array("H", [0] * 16)
+    for _ in range(2):
+        read(line, console, framed(RECORD))
+        line.out = bytearray()
+        for _ in range(98):  # read() looked once in vain, too
+            assert console.readinto(words) is None
+        assert console.write(b"answer", 0, 6) == 6 and line.out == b"answer"
+        console.readinto(words)
+        assert console.write(b"answer", 0, 6) == 6 and line.out == b"answer"
+
+
+def test_the_pins_of_a_bench_that_is_gone_are_none_and_then_closed():
+    line, console = made()
+    pins = RemoteIO(console)
+    line.incoming = framed(struct.pack("<HHIH11H", 0x5A51, 7, 1, 0, *range(11)))
+    assert pins.sample() is True and list(pins.inputs) == list(range(11))
+    for _ in range(498):
+        assert pins.sample() is False and pins.closed == 0
+    assert pins.sample() is False and pins.closed == 1
 
 
 def test_a_bench_that_falls_silent_is_gone_after_500_looks():

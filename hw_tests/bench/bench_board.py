@@ -29,8 +29,9 @@ PROMPT_s = 45.0  # for the prompt: a station that sees nothing any more has it a
 _INTERRUPTED_s = 3.0
 _RESET_s = 0.1
 _ENDED_s = 3.0  # at the prompt for so long: it does not start any more
-# What the last run left for after a reset is of another car.
-_FORGET = "import machine\nmachine.RTC().memory(b'')\ndel machine"
+# What the last run left for after a reset is of another car; and the time, without which a station refuses every order.
+# Nobody else sets it. It outlives a soft reset and the watchdog's, not EN.
+_AFRESH = "import machine\nr = machine.RTC()\nr.memory(b'')\nr.datetime({now})\ndel r, machine"
 
 
 class SerialPort:
@@ -169,7 +170,7 @@ class BenchBoard:
             self.prompt()
             self._away = True  # also if one of these fails in the middle
             self.board.replace(CONFIG, (run.folder / "config.json").read_bytes())
-            self.board.run(_FORGET)
+            self.board.run(_AFRESH.format(now=_now()))
             self._bridge(run)
             self.board.restart()
         except (Trouble, Failed) as error:
@@ -188,6 +189,12 @@ class BenchBoard:
                 if time.monotonic() > until_s:
                     raise Trouble(f"the bridge to {self.adapters[bus]} was not there within {BRIDGE_s:.0f} s")
                 time.sleep(0.02)
+
+
+def _now() -> tuple[int, ...]:
+    """UTC as machine.RTC.datetime takes it."""
+    now = time.gmtime()
+    return now.tm_year, now.tm_mon, now.tm_mday, now.tm_wday, now.tm_hour, now.tm_min, now.tm_sec, 0
 
 
 def reset(port: Any) -> None:

@@ -183,9 +183,10 @@ def at_prompt(device: str, listen_s: float = LISTEN_s, patience_s: float = 0.0) 
         try:
             board.enter()
         except Trouble:  # a station that was just starting has lost the Ctrl-C; by now it says what it is in
-            if refuse_if_energised(transport, listen_s) is None:
+            phase = refuse_if_energised(transport, listen_s, patience_s)
+            if phase is None and not patience_s:
                 raise
-            board.running = True
+            board.running = phase is not None
             board.enter()
         try:
             yield board
