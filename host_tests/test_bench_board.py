@@ -19,7 +19,7 @@ from host_tests.unit import test_console_stream
 from hw_tests.bench import bench_board, interpreter, live, scenario, summary
 from hw_tests.bench.bench_board import OnBench
 from hw_tests.bench.bridge import Bridge
-from hw_tests.bench.console_link import ANSWER_B, BEGIN, SAMPLE_B, Divider, Thinner, framed
+from hw_tests.bench.console_link import ANSWER_B, BEGIN, FRAME_B, SAMPLE_B, Divider, Thinner, framed
 from hw_tests.bench.firmware import FirmwareBoard
 from hw_tests.bench.pins_link import FAIL, sample
 from hw_tests.bench.processes import ProcessDied
@@ -56,7 +56,7 @@ def test_no_frame_holds_what_a_console_takes_for_a_command_and_the_board_reads_i
     line, console = test_console_stream.made()
     for record in awkward + [chance.randbytes(SAMPLE_B) for _ in range(2000)]:
         frame = framed(record)
-        assert frame[0] == BEGIN and len(frame) == 35 and not set(frame[1:]) & {1, 2, 3, 4, 5, BEGIN}
+        assert frame[0] == BEGIN and len(frame) == FRAME_B == 36 and not set(frame[1:]) & {1, 2, 3, 4, 5, BEGIN}
         assert test_console_stream.read(line, console, frame) == [record]
     plain = sample(7, 123456, 0, (8600, 1000, 32768, 4000, 750, 760, 1, 0, 1, 0, 1))
     assert not set(framed(plain)) & set(b"\r\n")

@@ -110,6 +110,12 @@ class BenchBoard:
             raise Trouble('the board knows no Wi-Fi: say WIFI=file, with {"ssid": "...", "password": "..."} in it; it '
                           f"is kept on the board as {WIFI}.")  # fmt: skip
         self.desk.teller.say(f"{name}, {self.about.machine}, image {there}")
+        if self._image_kind() == "files":
+            self.desk.teller.say("it runs from files: a plain ESP32 has not the heap for that and a session with a "
+                                 "network (docs/image.md: a ROM partition)")  # fmt: skip
+
+    def _image_kind(self) -> str:
+        return "rom" if self.board.ask(f"_there({'/' + ROM_FILE!r})") else "files"
 
     # --- the user's own configuration ---
     def keep(self, wifi: bytes | None = None) -> None:
@@ -159,8 +165,8 @@ class BenchBoard:
     def firmware(self, run: Live) -> OnBench:
         """The board as the firmware of a live run."""
         port = self.board.transport.serial
-        image = "rom" if self.board.ask(f"_there({'/' + ROM_FILE!r})") else "files"
-        about = {"version": ".".join(map(str, self.about.version)), "word_bits": 32, "image": image}
+        version = ".".join(map(str, self.about.version))
+        about = {"version": version, "word_bits": 32, "image": self._image_kind()}
         return OnBench(SerialPort(port), run.port["pins"], lambda: reset(port), begin=lambda: self._begin(run),
                        about=about)  # fmt: skip
 
