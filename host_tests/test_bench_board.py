@@ -175,12 +175,14 @@ def test_a_board_is_played_its_pins_from_ready_on_and_reset_by_its_en_line_alone
         assert os.read(slave, 100) == framed(sample(1, 0, 0, range(11)))
         os.write(slave, RECORD)
         until(lambda: plant.data == RECORD)  # the one before `ready` was of nobody
-        assert board.lines() == ["boot", "ready ab"] and not board.poll() and board.boots == 1
+        assert plant.data == RECORD and board.lines() == ["boot", "ready ab"]
+        assert not board.poll() and board.boots == 1
         board.reset("power")
         until(lambda: plant.drops == 1)  # its outputs fall
         os.write(slave, b"rst:0x1 (POWERON_RESET)\r\nready ab\r\n")
         until(lambda: plant.comes == 2)
-        assert board.poll() and not board.poll() and board.boots == 2 and len(resets) == 2
+        until(board.poll)
+        assert not board.poll() and board.boots == 2 and len(resets) == 2
         with pytest.raises(ProcessDied, match="cannot be reset by 'watchdog'"):
             board.reset("watchdog")
         board.end()

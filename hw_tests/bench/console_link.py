@@ -166,6 +166,7 @@ class ConsoleLink:
             self._looked = whole
             if starts:
                 self._begin(starts)
+                return  # what came along may be of before
         if records and self._pins is not None:
             self._pins.sendall(records)
 
