@@ -25,7 +25,7 @@ W_LIMIT_TTL_ms = const(8)
 W_FLOOR_permille = const(9)  # a raise of the floor (never lowers it)
 W_FLOOR_AT = const(10)
 W_FLOOR_TTL_ms = const(11)
-W_STOP = const(12)  # counts up: end the session normally
+W_STOP = const(12)  # counts up: end the session normally. The owner's; no MQTT order posts it (docs/mqtt.md)
 W_STOP_AT = const(13)
 WISH_SLOTS = const(15)
 

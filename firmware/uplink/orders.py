@@ -172,7 +172,7 @@ class Orders:
         if judged and verb == LIMIT:
             self._judged(verb, "accepted", "none", applied_W)
         elif judged and power[P_SOURCE] == SRC_OWNER:
-            self._judged(verb, "rejected", "owner", applied_W)
+            self._withdraw(verb, "owner", now, applied_W)
         elif judged and power[P_SOURCE] == SRC_AGGREGATOR and power[P_WANTED_W] == power_W:
             reason = name_of(REASON_NAMES, power[P_REASON])
             if applied_W == power_W:
@@ -184,14 +184,14 @@ class Orders:
         elif age_ms(now, asked) > _JUDGED_ms:
             self._withdraw(verb, "no_answer", now)
 
-    def _withdraw(self, verb, reason, now):
+    def _withdraw(self, verb, reason, now, applied_W=0):
         # Refused means that it will not happen later either: a lease of 0.
         serial = self._pending[verb][1]
         if verb == SETPOINT:
             self._wishes.post_power(SRC_AGGREGATOR, serial, 0, now, 0)
         else:
             self._wishes.post_limit(SRC_AGGREGATOR, serial, UNKNOWN, UNKNOWN, now, 0)
-        self._judged(verb, "rejected", reason, 0)
+        self._judged(verb, "rejected", reason, applied_W)
 
     def _judged(self, verb, result, reason, applied_W):
         answer = self._pending[verb][0]

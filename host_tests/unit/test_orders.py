@@ -184,6 +184,7 @@ def test_the_owner_outranks():
     rig.send()
     rig.control(SRC_OWNER)
     assert rig.only()["reason"] == "owner"
+    assert rig.power_W() == UNKNOWN  # nor later, when the owner's ends
 
 
 def test_control_that_says_nothing_makes_it_void():
