@@ -2,7 +2,8 @@
 # bit timing, the preallocated receive ring, the events and the one lock of the SPI.
 #
 # A driver derives from Controller, calls _prepare() once and fills in
-#   _drain()    while INT is low: moves frames into the ring (_slot(), _keep()), notes what was sent. May raise OSError
+#   _drain()    INT is low: until it is high, moves frames into the ring (_slots, _ids, _kinds, _next; one place stays
+#               free), notes what was sent. May raise OSError
 #   _look()     one read of the chip: its counters and state; _lose() if it is not as it was set up. May raise OSError
 #   _lose()     the chip does not answer: state STOPPED until restart()
 #   _off()      off the bus at once, with everything dropped
@@ -10,11 +11,10 @@
 #   _pending()  how many frames wait to be sent; under the lock
 # and _timing.
 #
-# Receiving: the soft interrupt of INT calls _on_int(), which drains the chip into the ring; recv() takes from the ring
-# and looks at the level of INT when the ring is empty, as an edge is lost when MicroPython's schedule queue is full.
-# One lock for all controllers, as two may share an SPI: an interrupt that comes in a transaction is made up for after
-# it. On the ESP32 a soft interrupt may run on either thread; a test and a store with no jump between them are one step
-# to its interpreter lock.
+# Receiving: the soft interrupt of INT drains the chip into the ring; recv() takes from the ring and looks at the level
+# of INT when the ring is empty, as an edge is lost when MicroPython's schedule queue is full. One lock for all
+# controllers, as two may share an SPI: an interrupt in a transaction is made up for after it. On the ESP32 a soft
+# interrupt may run on either thread; a test and a store with no jump between them are one step to its interpreter lock.
 #
 # recv(list) copies the data into the buffer of the caller's memoryview and puts a view of the right length, kept from
 # the first call on, into list[1]: Python cannot resize the caller's. irq() gives the controller itself, so
@@ -108,6 +108,14 @@ def checked_filters(filters, most):
     return out
 
 
+def _of(view):
+    # The views that this one is among, or new ones.
+    for views in _ADOPTED:
+        if len(view) <= 8 and views[len(view)] is view:
+            return views
+    return _adopt(view)
+
+
 def _adopt(view):
     # Views of every length on a caller's buffer; a function of its own, as a captured name is a new cell at every call.
     if len(view) < 8:
@@ -134,6 +142,7 @@ class Controller:
         self._write = spi.write
         self._slots = [bytearray(slot_B) for _ in range(frames + 1)]
         self._data = [memoryview(slot)[data_at : data_at + 8] for slot in self._slots]
+        self._size = frames + 1
         self._ids = array("i", [0] * (frames + 1))
         self._kinds = bytearray(frames + 1)  # length << 4 | flags
         self._first = self._next = 0  # written by the reader alone, by the interrupt alone
@@ -142,11 +151,11 @@ class Controller:
         self._lost = 0  # RECV_ERR_ flags for the next recv()
         self._handler = None
         self._trigger = self._sent = self._failed = self._worse = 0
-        self._idle = 0
-        self._tec = self._rec = 0
+        self._idle = self._tec = self._rec = 0
         self._timing = []  # type: list
         self.reason = "not initialised"  # why it is STOPPED
         self._again = self._on_int  # bound once: binding allocates
+        self._views = [None] * 9  # type: list  # of the caller's buffer that came last
         _ALL.append(self)
 
     # --- the lock ---
@@ -172,7 +181,10 @@ class Controller:
         if held:
             _LOCK[1] = 1
             return
-        self._drain_locked()
+        if self._int():
+            self._unlock()
+        else:
+            self._drain_locked()
         if self._handler is not None:
             self._tell()
 
@@ -182,7 +194,9 @@ class Controller:
         except OSError:
             self._lose()  # type: ignore[attr-defined]
         finally:
-            self._unlock()
+            _LOCK[0] = 0
+            if _LOCK[1]:
+                self._unlock()
 
     def _later(self):
         # There is more than one interrupt may take: go on after what waits.
@@ -205,39 +219,33 @@ class Controller:
         cs(1)
 
     # --- receiving ---
-    def _slot(self):
-        # Where the next frame goes, or -1 if the ring is full.
-        at = self._next + 1 if self._next + 1 < len(self._slots) else 0
-        return self._next if at != self._first else -1
-
-    def _keep(self, can_id, length, flags):
-        # What lies in that slot is a frame.
-        at = self._next
-        self._ids[at] = can_id
-        self._kinds[at] = length << 4 | flags
-        self._next = at + 1 if at + 1 < len(self._slots) else 0
-
+    # What every frame passes is written out, here and in _drain(): to MicroPython a call is dearer than what it does.
     def recv(self, arg=None):
         at = self._first
         if at == self._next:
             self.poll()
             if at == self._next:
                 return None
-        kind = self._kinds[at]
         if arg is None:
             arg = [0, memoryview(bytearray(8)), 0, 0]
-        views = self._views(arg[1])
+        view = arg[1]
+        if len(view) > 8 or self._views[len(view)] is not view:
+            self._views = _of(view)
+        view = self._views
+        kind = self._kinds[at]
         if kind & RTR:
             for i in range(8):
-                views[8][i] = 0
+                view[8][i] = 0
         else:
-            views[8][SLICE_DATA] = self._data[at]
+            view[8][SLICE_DATA] = self._data[at]
         arg[0] = self._ids[at]
-        arg[1] = views[kind >> 4]
-        arg[2] = kind & (RTR | EXT)
-        arg[3] = self._lost | (FULL if self._slot() < 0 else 0)
+        arg[1] = view[kind >> 4]
+        arg[2] = kind & 3  # RTR, EXT
+        kind = self._next + 1
+        arg[3] = self._lost | (FULL if (kind if kind < self._size else 0) == at else 0)
         self._lost = 0
-        self._first = at + 1 if at + 1 < len(self._slots) else 0
+        at += 1
+        self._first = at if at < self._size else 0
         return arg
 
     def poll(self):
@@ -251,20 +259,15 @@ class Controller:
                 self._quiet()
             return
         self._idle = 0
-        self._lock()
+        held = _LOCK[0]
+        _LOCK[0] = 1
+        if held:
+            self._lock()
         self._drain_locked()
-
-    def _views(self, view):
-        length = len(view)
-        if length <= 8:
-            for views in _ADOPTED:
-                if views[length] is view:
-                    return views
-        return _adopt(view)
 
     def _waiting(self):
         n = self._next - self._first
-        return n if n >= 0 else n + len(self._slots)
+        return n if n >= 0 else n + self._size
 
     # --- events ---
     def irq(self, handler=0, trigger=0, hard=False):
@@ -370,8 +373,7 @@ class Controller:
 
     def get_timings(self, list=None):
         out = [None] * 6 if list is None else list
-        for i in range(6):
-            out[i] = self._timing[i]
+        out[:6] = self._timing
         return out
 
     def deinit(self):

@@ -26,11 +26,15 @@
 #
 from array import array
 
-from canbase import BUS_OFF, EXT, RTR, STOPPED, UNORDERED, _Key
-from mcp2515_chip import Chip
+from canbase import _LOCK, _Key
+from mcp2515_chip import IN2, STATUS, Chip
 from micropython import const
 
 PORTS = {}  # type: dict
+_RTR = const(1)
+_EXT = const(2)
+_UNORDERED = const(16)
+_TX = const(1)
 _FRAMES_AT_ONCE = const(8)  # bounds one interrupt: about 3 ms
 
 # What goes out; used under the lock, so one for all controllers.
@@ -47,35 +51,30 @@ class CAN(Chip):
         self._prepare(port or PORTS[id], rx_frames, 14, 6)
         self._prepare_chip()
         self._keys = array("i", [0] * 3)  # of what is pending: the lower ones first
-        self._low = self._high = self._flags = 0
+        self._low = self._high = 0
+        self._most = self._lowest = 0  # of those that wait: the last key, where it is
+        self._shifted = True  # buffers are not just filled from the top
         self.init(*args, **kwargs)
         self._int.irq(self._again, self._int.IRQ_FALLING)
 
     # --- sending ---
     def send(self, id, data, flags=0):
         self._check(id, data, flags)
-        self._lock()
+        held = _LOCK[0]
+        _LOCK[0] = 1
+        if held:
+            self._lock()
         try:
-            self._flags = flags
-            return self._send(id, data)
+            self._fill(id, data, flags)
+            return self._send(id << 1 | 1 if flags & _EXT else id << 19, flags)
         finally:
-            self._unlock()
+            _LOCK[0] = 0
+            if _LOCK[1]:
+                self._unlock()
 
-    def _send(self, id, data):
-        flags = self._flags
-        n = self._place(id << 1 | 1 if flags & EXT else id << 19, flags)
-        if n < 0:
-            return None
-        self._fill(n, id, data, flags)
-        self._put(_FRAME)
-        self._put(_RTS[n])
-        self._busy |= 1 << n
-        return n
-
-    def _fill(self, n, id, data, flags):
+    def _fill(self, id, data, flags):
         frame = _FRAME
-        frame[0] = 0x40 | n << 1  # LOAD TX BUFFER
-        if flags & EXT:
+        if flags & _EXT:
             frame[1] = id >> 21
             frame[2] = (id >> 13 & 0xE0) | 8 | (id >> 16 & 3)
             frame[3] = id >> 8 & 255
@@ -83,12 +82,33 @@ class CAN(Chip):
         else:
             frame[1] = id >> 3
             frame[2] = id << 5 & 0xE0
-        n = len(data)
-        if flags & RTR:
-            frame[5] = n | 0x40
+        id = len(data)
+        if flags & _RTR:
+            frame[5] = id | 0x40
         else:
-            frame[5] = n
-            frame[_TO_FRAME[n]] = data
+            frame[5] = id
+            frame[_TO_FRAME[id]] = data
+
+    def _send(self, key, flags):
+        # Whoever comes after all that wait takes the buffer below theirs.
+        if self._busy and key >= self._most and self._lowest and not self._shifted:
+            n = self._lowest - 1
+        else:
+            n = self._place(key, flags)
+            if n < 0:
+                return None
+        self._keys[n] = self._most = key
+        self._lowest = n
+        _FRAME[0] = 0x40 | n << 1  # LOAD TX BUFFER
+        cs = self._cs
+        cs(0)
+        self._write(_FRAME)
+        cs(1)
+        cs(0)
+        self._write(_RTS[n])
+        cs(1)
+        self._busy |= 1 << n
+        return n
 
     def _place(self, key, flags):
         # The buffer from which this frame leaves in its turn, or -1.
@@ -98,21 +118,20 @@ class CAN(Chip):
             n = self._free(key, flags)
             if n < 0:
                 n = self._move()
-        if n >= 0:
-            self._keys[n] = key
         return n
 
     def _free(self, key, flags):
         # A free buffer that is right as it stands. From the top, so that others still fit below.
         busy = self._busy
         if not busy:
-            return 2 if self._rank[2] == 8 else self._alone_in(2)
+            return self._alone_in(2)
+        self._shifted = True  # some are not below those that wait
         self._low, self._high = -1, 12
         for n in range(3):
             if busy >> n & 1:
                 if self._keys[n] > key:
                     self._low = max(self._low, self._rank[n])
-                elif self._keys[n] < key or not flags & UNORDERED:
+                elif self._keys[n] < key or not flags & _UNORDERED:
                     self._high = min(self._high, self._rank[n])
         for n in range(3):
             if not busy >> (2 - n) & 1 and self._low < self._rank[2 - n] < self._high:
@@ -120,8 +139,11 @@ class CAN(Chip):
         return -1
 
     def _alone_in(self, n):
-        self._rank[n] = 8
-        self._set(0x30 + 16 * n, 2)
+        # Nothing waits: they may be filled from the top again, if none has another TXP than at first.
+        if self._rank[n] != 8:
+            self._rank[n] = 8
+            self._set(0x30 + 16 * n, 2)
+        self._shifted = self._rank[0] != 0 or self._rank[1] != 4
         return n
 
     def _move(self):
@@ -158,48 +180,62 @@ class CAN(Chip):
     # --- receiving ---
     def _drain(self):
         left = _FRAMES_AT_ONCE
-        int_pin = self._int
-        while not int_pin():
-            if self._state == STOPPED or self._state == BUS_OFF or self._slot() < 0:
-                return  # gone; or the ring is full, and recv() goes on
-            if not left:
-                self._later()
-                return
+        cs = self._cs
+        while True:
+            at = self._next + 1
+            if (at if at < self._size else 0) == self._first or not left:
+                if not left:
+                    self._later()
+                return  # or the ring is full, and recv() goes on
             left -= 1
-            status = self._status()
-            if status & 0xFC or self._busy:
-                self._note(status)
-            if status & 3 == 3:
+            cs(0)
+            self._transfer(STATUS, IN2)
+            cs(1)
+            at = IN2[1]
+            if self._busy or self._trigger & _TX:
+                self._note(at)
+            if at & 3 == 3:
                 self._read_both(1 if self._alone else 0)
-            elif status & 3:
-                self._alone = status & 1 == 1
-                self._read(0 if self._alone else 1)
+            elif at & 3:
+                self._alone = at & 1 == 1
+                self._read(0 if at & 1 else 1)
             elif not self._errors():
                 return
-        self._alone = False  # INT is high: both are empty
+            if self._int():
+                self._alone = False  # both are empty
+                return
+            if not self._up():
+                return
 
     def _read_both(self, older):
         self._read(older)
-        if self._slot() >= 0:
+        at = self._next + 1
+        if (at if at < self._size else 0) != self._first:
             self._read(1 - older)
         else:
             self._alone = older == 0  # the ring is full: the other one is the older from now on
 
     def _read(self, n):
-        at = self._slot()
-        self._exchange(_READ_RX[n], self._slots[at])
+        at = self._next
         slot = self._slots[at]
-        if slot[5] & 0x80:  # not implemented, reads 0: this is no frame
+        self._cs(0)
+        self._transfer(_READ_RX[n], slot)
+        self._cs(1)
+        length = slot[5]
+        if length & 0x80:  # not implemented, reads 0: this is no frame
             self._counts[4] += 1
             self._look()
             return
         n = slot[2]
         if n & 8:
-            at = (slot[1] << 3 | n >> 5) << 18 | (n & 3) << 16 | slot[3] << 8 | slot[4]
-            n = EXT | RTR if slot[5] & 0x40 else EXT
+            kind = 3 if length & 0x40 else _EXT
+            n = slot[1] << 21 | n << 13 & 0x1C0000 | (n & 3) << 16 | slot[3] << 8 | slot[4]
         else:
-            at = slot[1] << 3 | n >> 5
-            n = RTR if n & 0x10 else 0
-        if self._exact or self._accepted(at, n >> 1):
-            self._keep(at, min(slot[5] & 15, 8), n)
-
+            kind = n >> 4 & _RTR
+            n = slot[1] << 3 | n >> 5
+        if self._exact or self._accepted(n, kind >> 1):
+            self._ids[at] = n
+            length &= 15
+            self._kinds[at] = (length if length < 8 else 8) << 4 | kind
+            at += 1
+            self._next = at if at < self._size else 0

@@ -35,8 +35,8 @@ _MODES = {0: 0x00, 3: 0x60, 4: 0x40}
 
 # What goes out and comes in; used under the lock, so one for all controllers.
 _RESET = b"\xc0"
-_STATUS = b"\xa0\x00"
-_IN2 = bytearray(2)
+STATUS = b"\xa0\x00"
+IN2 = bytearray(2)
 _OUT4 = bytearray(4)
 _IN4 = bytearray(4)
 _WATCH = b"\x03\x1c" + bytes(18)  # READ from TEC to EFLG
@@ -281,8 +281,8 @@ class Chip(Controller):
 
     # --- registers ---
     def _status(self):
-        self._exchange(_STATUS, _IN2)
-        return _IN2[1]
+        self._exchange(STATUS, IN2)
+        return IN2[1]
 
     def _get(self, register):
         _OUT4[0] = 3

@@ -18,13 +18,16 @@
 # SPI transactions: n frames that wait n + 2, from two on n + 3 (status; once more, see erratum 6; up to 8 frames in one
 # read; an increment each). A sent frame 2, and each seventh one more that reads what has left. On the ESP32 transfers
 # of up to 4 bytes (status, increment, request) are short, a longer one lets the other thread run.
-from canbase import EXT, OVERRUN, RTR, SLICE_DATA, TX, UNORDERED, _Key
+from canbase import _LOCK, OVERRUN, SLICE_DATA, TX, UNORDERED, _Key
 from mcp2518fd_chip import Chip
-from mcp2518fd_spi import IN, pack
+from mcp2518fd_spi import IN, INS, OUT, OUTS, fits
 from micropython import const
 
 PORTS = {}  # type: dict
 
+_RTR = const(1)
+_EXT = const(2)
+_TX = const(1)
 _DEPTH = const(32)  # of FIFO 1
 _BURST = const(8)  # frames a read
 _SENDERS = const(7)
@@ -39,6 +42,7 @@ _RAM = const(0x400)
 _INCREMENT = b"\x20\x5d\x01"  # UINC of FIFO 1
 _STATUS = b"\x30\x60\x00\x00"
 _IN4 = bytearray(4)
+_REQUEST = [bytes((0x20, 0xB1 + 12 * n, 3)) for n in range(7)]  # TXREQ, UINC of FIFO 8 + n
 _FRAME = bytearray(18)
 _DATA = [memoryview(IN)[11 + 16 * n : 19 + 16 * n] for n in range(_BURST)]
 _TO_FRAME = [_Key()[10 : 10 + n] for n in range(9)]
@@ -56,29 +60,57 @@ class CAN(Chip):
     # --- sending ---
     def send(self, id, data, flags=0):
         self._check(id, data, flags)
-        self._lock()
+        held = _LOCK[0]
+        _LOCK[0] = 1
+        if held:
+            self._lock()
         try:
-            n = self._place(id << 1 | 1 if flags & EXT else id << 19, flags)
+            self._fill(id, data, flags)
+            return self._send(id << 1 | 1 if flags & _EXT else id << 19, flags)
+        finally:
+            _LOCK[0] = 0
+            if _LOCK[1]:
+                self._unlock()
+
+    def _fill(self, id, data, flags):
+        frame = _FRAME
+        if flags & _EXT:  # as pack() has it
+            frame[2] = id >> 18 & 255
+            frame[3] = (id & 31) << 3 | id >> 26
+            frame[4] = id >> 5 & 255
+            frame[5] = id >> 13 & 31
+        else:
+            frame[2] = id & 255
+            frame[3] = id >> 8
+            frame[4] = frame[5] = 0
+        id = len(data)
+        frame[6] = id | (flags & _EXT) << 3 | (flags & _RTR) << 5  # DLC, IDE, RTR
+        frame[_TO_FRAME[id]] = data
+
+    def _send(self, key, flags):
+        # Whoever comes after all that wait takes the FIFO below theirs.
+        if self._busy and key >= self._most and self._lowest and not self._shifted:
+            n = self._lowest - 1
+        else:
+            n = self._place(key, flags)
             if n < 0:
                 return None
-            self._fill(n, id, data, flags)
-            self._put(_FRAME)
-            if self._trigger & TX:
-                self._set2(_FIFO8 + 12 * n, 0x84, 3)  # an interrupt when it has left; TXREQ, UINC
-            else:
-                self._set(_FIFO8 + 1 + 12 * n, 3)
-            self._busy |= 1 << n
-            return n
-        finally:
-            self._unlock()
-
-    def _fill(self, n, id, data, flags):
+        self._keys[n] = self._most = key
+        self._lowest = n
         _FRAME[0] = 0x26
         _FRAME[1] = 0x60 + 16 * n  # WRITE of the object of FIFO 8 + n: after 32 of FIFO 1 and one each of 2 to 7
-        pack(_FRAME, 2, id, flags & EXT)
-        n = len(data)
-        _FRAME[6] = n | (flags & EXT) << 3 | (flags & RTR) << 5  # DLC, IDE, RTR
-        _FRAME[_TO_FRAME[n]] = data
+        cs = self._cs
+        cs(0)
+        self._write(_FRAME)
+        cs(1)
+        if self._trigger & _TX:
+            self._set2(_FIFO8 + 12 * n, 0x84, 3)  # an interrupt when it has left; TXREQ, UINC
+        else:
+            cs(0)
+            self._write(_REQUEST[n])
+            cs(1)
+        self._busy |= 1 << n
+        return n
 
     def _place(self, key, flags):
         # The FIFO from which this frame leaves in its turn, or -1.
@@ -88,9 +120,7 @@ class CAN(Chip):
             n = self._free(key, flags)
             if n < 0:
                 n = self._moved()
-        if n >= 0:
-            self._keys[n] = key
-        elif self._busy == 0x7F:
+        if n < 0 and self._busy == 0x7F:
             self._look()  # nothing leaves: is it still in its mode?
         return n
 
@@ -99,6 +129,7 @@ class CAN(Chip):
         busy = self._busy
         if not busy:
             return self._settled()
+        self._shifted = True  # some are not just below those that wait
         self._between(key, flags)
         for n in range(_SENDERS):
             if self._low < 0:
@@ -173,15 +204,17 @@ class CAN(Chip):
     # --- receiving ---
     def _drain(self):
         left = _FRAMES_AT_ONCE
-        while self._up() and not self._int():
-            room = self._room()
+        while left > 0:
+            room = self._first - self._next - 1
+            if room < 0:
+                room += self._size
             if not room:
                 return  # the ring is full: recv() goes on
-            if left <= 0:
-                self._later()
-                return
             count = self._arrived()
-            if count:
+            if count == 1:
+                self._take(1)
+                left -= 1
+            elif count:
                 count = min(count, room, _BURST, _DEPTH - self._tail)
                 self._take(count)
                 left -= count
@@ -189,18 +222,24 @@ class CAN(Chip):
                 return
             else:
                 left -= 1
+            if self._int() or not self._up():
+                return
+        self._later()
 
     def _arrived(self):
         # Frames that wait in FIFO 1.
-        self._exchange(_STATUS, _IN4)
-        status = _IN4[2]
-        if status & 8:
+        cs = self._cs
+        cs(0)
+        self._transfer(_STATUS, _IN4)
+        cs(1)
+        count = _IN4[2]
+        if count & 8:
             self._lost |= OVERRUN
             self._counts[3] += 1
             self._set(_FIFO1STA, 0)
-        if not status & 1:
+        if not count & 1:
             return 0
-        if status & 4:
+        if count & 4:
             return _DEPTH
         count = (_IN4[3] & 31) - self._tail & 31
         if count > 1:
@@ -217,24 +256,36 @@ class CAN(Chip):
         return 0 if behind else 1
 
     def _take(self, count):
-        self._sure(_RAM + 16 * self._tail, 4 * count)
+        # READ_CRC of so many objects, which lie in a row.
+        cs = self._cs
+        n = 16 * self._tail
+        OUT[0] = 0xB4 | n >> 8
+        OUT[1] = n & 255
+        OUT[2] = n = 4 * count
+        cs(0)
+        self._transfer(OUTS[n], INS[n])
+        cs(1)
+        if not fits(n):
+            self.retried += 1
+            self._sure(_RAM + 16 * self._tail, n)
+        self._tail = self._tail + count & 31
         n = 0
         while n < count:
             self._one(3 + 16 * n, _DATA[n])
             n += 1
-        self._tail = self._tail + count & 31
-        while count:
-            self._put(_INCREMENT)
-            count -= 1
+            cs(0)
+            self._write(_INCREMENT)
+            cs(1)
 
     def _one(self, at, data):
-        self._data[self._next][SLICE_DATA] = data
+        n = self._next
+        self._data[n][SLICE_DATA] = data
         kind = IN[at + 4]
         data = IN[at] | (IN[at + 1] & 7) << 8  # the id
         if kind & 0x10:
             data = data << 18 | (IN[at + 3] & 31) << 13 | IN[at + 2] << 5 | IN[at + 1] >> 3
+        self._ids[n] = data
         at = kind & 15
-        self._keep(data, at if at < 8 else 8, (kind >> 5 & RTR) | (kind >> 3 & EXT))
-
-    def _room(self):
-        return len(self._slots) - 1 - self._waiting()
+        self._kinds[n] = (at if at < 8 else 8) << 4 | kind >> 5 & _RTR | kind >> 3 & _EXT
+        n += 1
+        self._next = n if n < self._size else 0

@@ -66,7 +66,8 @@ class Chip(Wired):
         self._keys = array("i", [0] * _SENDERS)  # of what is pending: the lower ones first
         self._rank = bytearray(_SENDERS)  # TXPRI: the higher leaves first
         self._low = self._high = 0
-        self._shifted = False  # some FIFO has not the priority it began with
+        self._most = self._lowest = 0  # of those that wait: the last key, where it is
+        self._shifted = False  # FIFOs are not just filled from the top, or one has another priority than at first
         self._busy = 0  # FIFOs that are pending, as far as we know
         self._tail = 0  # of FIFO 1: where the next frame is
 

@@ -4,15 +4,18 @@ from array import array
 
 from canbase import EIO, Controller
 from micropython import const
+from uctypes import addressof, bytearray_at
 
 _BURST = const(8)  # objects of 16 bytes a read
 _TRIES = const(3)
 
 OUT = bytearray(5 + 16 * _BURST)
-IN = bytearray(5 + 16 * _BURST)  # a checked read: the data from byte 3 on
-# By words: an instruction, a length, so many words, a CRC.
-_OUTS = [memoryview(OUT)[: 5 + 4 * n] for n in range(4 * _BURST + 1)]
-_INS = [memoryview(IN)[: 5 + 4 * n] for n in range(4 * _BURST + 1)]
+_HALVES = array("H", [0] * (3 + 8 * _BURST))
+IN = bytearray_at(addressof(_HALVES), 5 + 16 * _BURST)  # the same memory. A checked read: the data from byte 3 on
+# By words: an instruction, a length, so many words, a CRC; and the halves from the length to the CRC's first byte.
+OUTS = [memoryview(OUT)[: 5 + 4 * n] for n in range(4 * _BURST + 1)]
+INS = [memoryview(IN)[: 5 + 4 * n] for n in range(4 * _BURST + 1)]
+_COVERED = [memoryview(_HALVES)[1 : 2 + 2 * n] for n in range(4 * _BURST + 1)]
 _OUT3 = bytearray(3)
 _IN3 = bytearray(3)
 _OUT4 = bytearray(4)
@@ -20,35 +23,37 @@ _OUT6 = bytearray(6)
 
 
 def _tables():
-    # CRC-16, polynomial 0x8005: of a byte, and of a byte that one more follows. Two bytes a step.
+    # CRC-16, polynomial 0x8005: of a byte, and of a byte that one more follows. Two bytes a step, and all with the
+    # bytes of a half changed round, as they lie in a little-endian memory.
     one = array("H", [0] * 256)
     for byte in range(256):
         crc = byte << 8
         for _ in range(8):
             crc = (crc << 1 ^ 0x8005) & 0xFFFF if crc & 0x8000 else crc << 1
         one[byte] = crc
-    return one, array("H", [(crc << 8 & 0xFF00) ^ one[crc >> 8] for crc in one])
+    two = [(crc << 8 & 0xFF00) ^ one[crc >> 8] for crc in one]
+    return array("H", [_turned(crc) for crc in one]), array("H", [_turned(crc) for crc in two])
+
+
+def _turned(half):
+    return half >> 8 | half << 8 & 0xFF00
 
 
 _CRC1, _CRC2 = _tables()
 
 
-def fits(count):
-    # Is the CRC right that follows the `count` bytes (an even number) of the last checked read?
+def fits(words):
+    # Is the CRC right that follows so many words of the last checked read? The first of its bytes goes through the sum
+    # with the last of the data; the sum is then the other one, if it is right.
     one = _CRC1
     two = _CRC2
-    data = OUT
-    crc = 0xFFFF ^ (data[0] << 8 | data[1])
-    crc = two[crc >> 8] ^ one[crc & 255]
-    crc = one[crc >> 8 ^ data[2]] ^ (crc << 8 & 0xFF00)
-    data = IN
-    count += 3
-    at = 3
-    while at < count:
-        crc ^= data[at] << 8 | data[at + 1]
-        crc = two[crc >> 8] ^ one[crc & 255]
-        at += 2
-    return crc == data[at] << 8 | data[at + 1]
+    IN[2] = OUT[2]
+    crc = 0xFFFF ^ (OUT[0] | OUT[1] << 8)
+    crc = two[crc & 255] ^ one[crc >> 8]
+    for half in _COVERED[words]:
+        crc ^= half
+        crc = two[crc & 255] ^ one[crc >> 8]
+    return crc == IN[4 + 4 * words]
 
 
 def pack(into, at, can_id, ext):
@@ -111,8 +116,8 @@ class Wired(Controller):
         OUT[1] = address & 255
         OUT[2] = words if address & 0xC00 == 0x400 or address & 0xC00 == 0x800 else 4 * words  # of RAM: words
         for _ in range(_TRIES):
-            self._exchange(_OUTS[words], _INS[words])
-            if fits(4 * words):
+            self._exchange(OUTS[words], INS[words])
+            if fits(words):
                 return True
             self.retried += 1
         return False

@@ -104,19 +104,19 @@ def test_a_spoilt_payload_is_read_again():
     """Noise in what is read of the RAM: the CRC shows it, and the frame arrives as it was."""
     desk = FdDesk()
     sent = frames(4)
-    for spoilt in (1, 2):
+    for spoilt in (1, 2, 3):
         waiting(desk, 4)
-        sure = desk.can._sure
+        take = desk.can._take
 
-        def noisy(address, words, sure=sure, spoilt=spoilt):
+        def noisy(count, take=take, spoilt=spoilt):
             desk.chip.flip = spoilt
-            sure(address, words)
+            take(count)
 
-        desk.can._sure = noisy
+        desk.can._take = noisy
         before = desk.can.retried
         assert desk.received() == sent
         assert desk.can.retried == before + spoilt
-        desk.can._sure = sure
+        desk.can._take = take
 
 
 def test_a_wire_that_spoils_everything_stops_it():
@@ -141,16 +141,16 @@ def test_a_head_index_that_is_too_large_makes_no_frame():
 
 def test_a_lost_increment_is_made_up_for():
     desk = FdDesk()
-    put = desk.can._put
+    write = desk.can._write
     lose = [True]
 
     def deaf(out):
         if bytes(out) == b"\x20\x5d\x01" and lose:
             lose.pop()
             return
-        put(out)
+        write(out)
 
-    desk.can._put = deaf
+    desk.can._write = deaf
     for _ in range(5):
         waiting(desk, 3)
         assert desk.received() == frames(3), "none twice, none lost"
