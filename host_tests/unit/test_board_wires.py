@@ -11,6 +11,7 @@ WATCHDOG = 51
 
 
 class _Can:
+    FILTERS_MAX = 16
     made = []
 
     def __init__(self, *words, **given):
