@@ -147,7 +147,8 @@ def test_the_board_name_is_written_with_the_image(board):
 
 @pytest.mark.parametrize("name", ["nix", "bench"])
 def test_what_is_no_board_is_refused_before_the_port_is_opened(name):
-    with pytest.raises(Trouble, match=rf"^there is no board {name}: take one of bench_2x_mcp2515, .*esp32_2x_mcp2515, .*\(docs") as said:
+    wanted = rf"^there is no board {name}: take one of bench_2x_mcp2515, .*esp32_2x_mcp2515, .*\(docs"
+    with pytest.raises(Trouble, match=wanted) as said:
         flashing.flash(flashing.Desk("/dev/nix"), name, image(1))
     offered = str(said.value).partition("take one of ")[2].partition(" (docs")[0].split(", ")
     assert "lilygo_t2can" in offered and "bench" not in offered
