@@ -158,6 +158,21 @@ def clocks(hardware):
     return lambda: wall_s + io.now_ms // 1000, lambda: io.now_ms
 
 
+def radio(config):
+    # The radio of a board whose network is configured, else None. Before the station is assembled: it takes its memory
+    # from what the heap grows into, and its first start writes flash (firmware/net/wifi.py).
+    if not config["wifi_ssid"]:
+        return None
+    try:
+        import network
+    except ImportError:
+        print("wifi: this MicroPython has no `network`; the station runs without one of its own")
+        return None
+    from firmware.net.wifi import power_up
+
+    return power_up(network, print)
+
+
 def serve(serving):
     # What a board is flashed with decides what runs here; the stack is set before the thread starts.
     _thread.stack_size(SERVICES_STACK_B)
@@ -168,12 +183,13 @@ def run():
     gc.collect()  # what the imports left, or the file finds no whole piece
     board, config = the_board(), load(CONFIG_FILE)
     hardware = __import__(board.WIRES).connect(board, config["protocol"], F_WATCHDOG)
+    wlan = radio(config)
     fw = assemble(
         board, config, hardware.io, hardware.car_can, hardware.converter_can, hardware.rtc, hardware.field
     )
     fw.station.control.now[K_RESET_CAUSE] = hardware.reset_cause
     read_s, ticks_ms = clocks(hardware)
-    serving = services.build(fw, config, read_s, ticks_ms, socket, print)
+    serving = services.build(fw, config, read_s, ticks_ms, socket, print, wlan)
     gc.collect()
     gc.threshold(-1)  # set by boot.py for the time of loading
     print("config", config.hash)

@@ -8,7 +8,7 @@ from micropython import const
 
 from firmware import clock as clocks
 from firmware.console import Console
-from firmware.faults import F_SERVICE
+from firmware.faults import F_SERVICE, F_WIFI
 from firmware.journal import Journal
 from firmware.planner import Planner
 from firmware.station import Reader
@@ -94,8 +94,9 @@ class Services:
         self._stop[0] = 1
 
 
-def build(fw, config, read_s, ticks_ms, module, log, year=None, boot_id=None):
-    # The services of one station. read_s: the board's clock in s, counted from `year`; module: its `socket`.
+def build(fw, config, read_s, ticks_ms, module, log, wlan=None, year=None, boot_id=None):
+    # The services of one station. read_s: the board's clock in s, counted from `year`; module: its `socket`;
+    # wlan: its radio.
     gc.collect()  # or the journal finds no whole piece for its records
     view = View(fw.station)
     clock = clocks.Clock(read_s, year or clocks.epoch_year())
@@ -105,11 +106,31 @@ def build(fw, config, read_s, ticks_ms, module, log, year=None, boot_id=None):
     for code in config.faults:
         journal.note(code, 1, 0)
     services = [view, clock, journal, Planner(view, fw.wishes, config), Console(view, log)]
+    wifi = network(services, wlan, config, clock, journal, module, log) if config["wifi_ssid"] else None
     if config["mqtt_host"]:
         # Loaded here and not in the thread: an import adds to what both threads see.
         gc.collect()  # or what it loads lies between garbage, and its buffer finds no whole piece
         from firmware.uplink.uplink import Uplink
 
         boot_id = boot_id or "%08x" % int.from_bytes(os.urandom(4), "big")
-        services.append(Uplink(view, fw.wishes, config, clock, journal, module, ticks_ms, log, boot_id))
+        uplink = Uplink(view, fw.wishes, config, clock, journal, module, ticks_ms, log, boot_id)
+        uplink.wifi = wifi
+        services.append(uplink)
     return Services(services, journal, ticks_ms, log)
+
+
+def network(services, wlan, config, clock, journal, module, log):
+    # The services of a board's own network; None: its radio is missing, which was told on the console.
+    if wlan is None:
+        journal.note(F_WIFI, 1, 0)
+        return None
+    gc.collect()
+    from firmware.net.wifi import Wifi
+
+    wifi = Wifi(wlan, config, journal, log)
+    services.append(wifi)
+    if config["ntp_host"]:
+        from firmware.net.sntp import Sntp
+
+        services.append(Sntp(wifi, config, clock, module, log, os.urandom))
+    return wifi

@@ -31,6 +31,38 @@ for name in %r:
     gc.collect()
     print(name, gc.mem_alloc() - before, gc.mem_free())
 """
+# What a board's network adds to a station that is assembled and has its uplink: the rooms, then their objects.
+NETWORK = """
+import gc, sys, socket
+for name in %r + ['firmware.uplink.uplink']:
+    __import__(name)
+from firmware.config import parse
+from firmware import services
+class Plain: pass
+class Network(Plain):
+    class WLAN(Plain):
+        IF_STA = PM_NONE = 0
+        def __init__(self, interface): pass
+        def active(self, on): pass
+        def config(self, reconnects, pm): pass
+from firmware.station import Station
+from firmware.wishes import Wishes
+fw = Plain()
+fw.station, fw.wishes = Station(), Wishes()
+config = parse('{"mqtt_host": "192.0.2.7"}')
+view, wlan = services.View(fw.station), Network.WLAN(0)
+clock = services.clocks.Clock(lambda: 0, 2000)
+journal = services.Journal(view, fw.station.events, config, clock)
+config['wifi_ssid'] = 'attic'
+made = []
+gc.collect()
+before = gc.mem_alloc()
+services.network(made, wlan, config, clock, journal, socket, print)
+from firmware.net.wifi import power_up
+power_up(Network, print)
+gc.collect()
+print(gc.mem_alloc() - before, len(made))
+"""
 LOADED = """
 import sys
 for name in %r:
@@ -99,6 +131,14 @@ def heap_by_room(kind):
     return {name: int(cost) for name, cost, _ in rows[1:]}, int(rows[-1][2])
 
 
+def network_share(kind):
+    """Heap bytes that Wi-Fi and the time add where they are configured, rooms and objects; not what the IDF takes."""
+    share, services = told(kind, NETWORK % modules())[-1].split()
+    if services != "2":
+        sys.exit(f"size: {services} services of the network instead of 2")
+    return int(share)
+
+
 def loaded(kind):
     """Names of all modules after importing what `main` imports with the default configuration."""
     return told(kind, LOADED % modules())[-1].split()
@@ -128,6 +168,8 @@ def main():
     for name in costs[FILES][0]:
         print("  " + "".join(f"{costs[kind][0][name]:9,d}" for kind in kinds) + f"  {name}")
     print("  " + "".join(f"{costs[kind][1]:9,d}" for kind in kinds) + "  free before the station is assembled")
+    shares = {kind: network_share(kind) for kind in kinds}
+    print("  " + "".join(f"{shares[kind]:9,d}" for kind in kinds) + "  firmware.net, where a Wi-Fi is configured")
     free = {kind: free_in_session(kind) for kind in kinds}
     print("  " + "".join(f"{free[kind]:9,d}" for kind in kinds) + "  least free in session (`evening` in lockstep)")
     for kind in kinds:

@@ -19,7 +19,7 @@ from hw_tests.desk.board import at_prompt
 from hw_tests.desk.listen import refuse_if_energised
 from hw_tests.desk.trouble import Trouble
 
-GOOD = {"floor_permille": 400, "mqtt_password": "geheim"}
+GOOD = {"floor_permille": 400, "mqtt_password": "geheim", "wifi_password": "geheim12"}
 
 
 @pytest.fixture
@@ -121,6 +121,7 @@ def test_a_configuration_goes_there_and_the_old_one_stays_beside(path, tmp_path)
         configure.configure(made, write(tmp_path, GOOD))
         text = made.teller.text
         assert "floor_permille: 1000 -> 400" in text and "mqtt_password: changed" in text
+        assert "wifi_password: changed" in text
         assert "geheim" not in text and "counts from the next start" in text
         made = desk(board)
         configure.configure(made, write(tmp_path, {**GOOD, "floor_permille": 500, "mqtt_password": "neu"}))

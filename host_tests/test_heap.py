@@ -64,6 +64,21 @@ def test_each_rooms_share():
     assert over == {}
 
 
+@pytest.mark.parametrize(("kind", "most_B"), [(interpreter.FROM_ROM, 1900), (interpreter.FILES, 3500)])
+def test_the_network_s_share(kind, most_B):
+    """Wi-Fi and the time, rooms and objects: what it was, and some 15 %. What the IDF takes is not in this heap."""
+    if kind == interpreter.FROM_ROM and interpreter.kind() != kind:
+        pytest.skip("this MicroPython has no ROM file system")
+    size.image()
+    assert size.network_share(kind) <= most_B
+
+
+def test_the_network_is_not_loaded_where_none_is_configured():
+    """Nor is its module asked for."""
+    size.image()
+    assert [name for name in size.loaded(interpreter.FILES) if name.startswith("firmware.net")] == []
+
+
 def test_only_the_configured_protocol_is_loaded():
     """Importing what `main` imports brings no file of the other vehicle."""
     size.image()

@@ -18,7 +18,8 @@ from firmware.station import (
     G_VOLTAGE_dV,
 )
 from firmware.units import UNKNOWN
-from host_tests.uplink_rig import ROOT, Rig, UNIX_s
+from host_tests.unit.fake_network import GOOD, NO_NETWORK, WLAN
+from host_tests.uplink_rig import ROOT, GAP_s, Rig, UNIX_s
 from hw_tests.bench.minibroker import packet, publish_packet
 
 
@@ -212,6 +213,46 @@ def test_a_flood_neither_hides_the_newest_valid_order_nor_stops_the_rest(rig):
     assert len(rig.said("state")) > states
     assert rig.said("state")[-1]["mqtt"]["unanswered"] > 0
     assert rig.journal.active[faults.F_SERVICE] == 0
+
+
+def test_a_board_waits_for_its_network_and_tells_what_happened_meanwhile():
+    wlan = WLAN()
+    wlan.air = NO_NETWORK
+    rig = Rig(clock_set=False, wlan=wlan, wifi_ssid="attic", ntp_host="")
+    for _ in range(60):
+        rig.run(1000)
+        wlan.pass_time()
+    assert rig.said("birth") == [] and rig.uplink.reconnects == -1
+    told = [line for line in rig.lines if not line.startswith("state ")]
+    assert len(told) == 1 and "no network of this name" in told[0], "nothing else fails for want of it"
+    wlan.air = GOOD
+    for _ in range(60):
+        rig.run(2000)
+        wlan.pass_time()
+    assert len(rig.said("birth")) == 1
+    told = [event for event in rig.said("event") if event["code"] == "wifi"]
+    assert [event["state"] for event in told] == ["raised", "cleared"] and told[0]["hist"]
+
+
+def test_the_time_from_the_network_opens_the_way_for_orders():
+    rig = Rig(clock_set=False)
+    rig.run(1000)
+    rig.order(-5000, order_id="early")
+    rig.run(1000)
+    assert rig.said("ack/setpoint")[-1]["reason"] == "no_clock"
+    clock = rig.services.services[1]
+    clock.set(rig.unix_s - GAP_s)
+    rig.order(-5000, order_id="known")
+    rig.run(1000)
+    assert rig.said("ack/setpoint")[-1]["result"] == "accepted" and rig.applied_W() == -5000
+    clock.set(rig.unix_s - GAP_s - 86400)  # set back or forward under way, the order lasts as long as it was given
+    rig.run(30000)
+    assert rig.applied_W() == -5000
+    clock.set(rig.unix_s - GAP_s + 86400)
+    rig.run(20000)
+    assert rig.applied_W() == -5000
+    rig.run(15000)
+    assert rig.applied_W() == 0
 
 
 def test_without_a_clock_everything_is_told_but_orders_are_refused():

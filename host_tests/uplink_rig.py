@@ -71,7 +71,9 @@ class Judge:
 class Rig:
     """One station. `run(ms)` lets time pass in steps of 20 ms; everything is deterministic."""
 
-    def __init__(self, epoch: int = 1970, clock_set: bool = True, begin_ms: int = 0, **config: Any) -> None:
+    def __init__(
+        self, epoch: int = 1970, clock_set: bool = True, begin_ms: int = 0, wlan: Any = None, **config: Any
+    ) -> None:
         values = {"site": "s1", "station": "st1", "mqtt_host": "broker", "floor_permille": 500, **config}
         self.config = parse(json.dumps(values))
         self.ms = begin_ms
@@ -84,7 +86,7 @@ class Rig:
         self.station, self.wishes = Station(), Wishes()
         self.judge = Judge(self.station, self.wishes)
         self.services = services.build(
-            self, self.config, self.read_s, self.ticks_ms, self.sockets, self.lines.append, epoch, "b001"
+            self, self.config, self.read_s, self.ticks_ms, self.sockets, self.lines.append, wlan, epoch, "b001"
         )
         self.uplink = self.services.services[-1]
         self.journal = self.services.services[2]

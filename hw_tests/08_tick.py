@@ -1,6 +1,7 @@
 # The tick of the whole station: how evenly it comes, alone, with the services, and with Wi-Fi and TLS busy.
-# Needs: the board's sensors, link and inlet dead: checked. For the last part a network that the board has joined and a
-# TLS server: GIVEN="tls=address:port seconds=20" (any that speaks TLS 1.2; `openssl s_server` will do).
+# Needs: the board's sensors, link and inlet dead: checked. For the last part a network in the configuration, which
+# the services join meanwhile, and a TLS server: GIVEN="tls=address:port seconds=20" (any that speaks TLS 1.2; `openssl
+# s_server` will do).
 import socket
 import time
 

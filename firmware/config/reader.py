@@ -8,7 +8,9 @@ from firmware.config.points import POINTS
 from firmware.faults import F_CONFIG, F_FLOOR_UNREADABLE
 
 _FILE_MAX = 4096
-_SECRET = "mqtt_password"  # not in the hash: 8 digits would be enough to guess it by
+_SECRETS = ("mqtt_password", "wifi_password")  # not in the hash: 8 digits would be enough to guess them by
+_KEPT = ("site", "station", "ntp_host")
+_WAY = ("mqtt_", "wifi_")
 
 
 class ConfigError(ValueError):
@@ -27,7 +29,7 @@ def load(path):
         error = "is not UTF-8 text: save it as plain text"
     if not error:
         return _complete(values)
-    told = {key: values[key] for key in values if key in ("site", "station") or key.startswith("mqtt_")}
+    told = {key: values[key] for key in values if key in _KEPT or key.startswith(_WAY)}
     return _complete(told, (F_CONFIG, F_FLOOR_UNREADABLE), "%s: %s" % (path, error))
 
 
@@ -41,7 +43,7 @@ def parse(text):
 def _complete(given, faults=(), message=""):
     values = {row[0]: row[4] for row in POINTS}
     values.update(given)
-    canonical = "".join(["%s=%s\n" % (key, values[key]) for key in sorted(values) if key != _SECRET])
+    canonical = "".join(["%s=%s\n" % (key, values[key]) for key in sorted(values) if key not in _SECRETS])
     digest = hashlib.sha256(canonical.encode()).digest()
     return values, binascii.hexlify(digest[:4]).decode(), faults, message
 
@@ -112,6 +114,8 @@ def _together(values):
     if values.get("meter", "none") != "none" and values.get("insulation_monitor", "none") != "none":
         if values.get("meter_address", 1) == values.get("insulation_address", 3):
             return '"meter_address" and "insulation_address" must differ'
+    if 0 < len(values.get("wifi_password", "")) < 8:
+        return '"wifi_password" must have 8 characters or more; an open network has none: leave it out'
     return ""
 
 

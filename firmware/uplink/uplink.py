@@ -76,6 +76,7 @@ class Uplink:
         self._faults = "[]"  # the names of the active ones, which come from a file
         self._active = b""
         self._online_s = 0  # uptime when this connection was made
+        self.wifi = None  # a board's: without it no try could succeed, and the resolver would hold the thread
         self.published = 0
         self.acknowledged = 0
         self.reconnects = -1
@@ -87,7 +88,7 @@ class Uplink:
             if self._where == _UP:
                 self._serve(now)
             elif self._where == _DOWN:
-                if age_ms(now, self._since) >= self._wait_ms:
+                if age_ms(now, self._since) >= self._wait_ms and (self.wifi is None or self.wifi.up):
                     client.open()
                     self._where = _SUBSCRIBE
             else:

@@ -85,6 +85,16 @@ def test_points_that_contradict_each_other_are_refused():
     assert "below" in _refused('{"temperature_stop_dC": 650}')
 
 
+def test_a_password_that_no_network_can_have_is_refused_and_not_repeated():
+    for length in range(1, 8):
+        error = _refused('{"wifi_ssid": "attic", "wifi_password": "%s"}' % ("s" * length))
+        assert "8 characters" in error and "ss" not in error.replace("password", "")
+    for length in (0, 8, 63):
+        text = '{"wifi_ssid": "attic", "wifi_password": "%s"}' % ("s" * length)
+        assert len(parse(text)["wifi_password"]) == length
+    assert "wifi_password" in _refused('{"wifi_password": "%s"}' % ("s" * 64))
+
+
 def test_no_json_no_object_too_long():
     assert "not JSON" in _refused("")
     assert "no point" in _refused('{"a": {"site": 1}}')
@@ -105,6 +115,8 @@ def test_the_hash_names_the_set_and_not_its_order_nor_the_password():
     assert len(one.hash) == 8
     assert one.hash != parse('{"site": "a", "floor_permille": 501}').hash
     assert one.hash == parse('{"site": "a", "floor_permille": 500, "mqtt_password": "secret"}').hash
+    assert one.hash == parse('{"site": "a", "floor_permille": 500, "wifi_password": "very secret"}').hash
+    assert one.hash != parse('{"site": "a", "floor_permille": 500, "wifi_ssid": "attic"}').hash
 
 
 def test_a_missing_file_gives_defaults_and_says_so():
@@ -127,9 +139,12 @@ def _written(raw):
 
 
 def test_a_broken_file_gives_defaults_but_can_still_be_told_from_afar():
-    config = _written(b'{"floor_permille": 100, "site": "home", "mqtt_host": "broker", "mqtt_port": 99999, "oops": 1}')
+    config = _written(b'{"floor_permille": 100, "site": "home", "mqtt_host": "broker", "mqtt_port": 99999, "oops": 1, '
+                      b'"wifi_ssid": "attic", "wifi_password": "longenough", "ntp_host": "192.0.2.7"}')  # fmt: skip
     assert config["floor_permille"] == 1000  # nothing of the rest is applied
     assert config["site"] == "home" and config["mqtt_host"] == "broker" and config["mqtt_port"] == 1883
+    assert config["wifi_ssid"] == "attic" and config["wifi_password"] == "longenough"
+    assert config["ntp_host"] == "192.0.2.7"
     assert config.faults == (F_CONFIG, F_FLOOR_UNREADABLE)
 
 

@@ -4,6 +4,7 @@ import os
 
 import main
 from firmware.boards import bench
+from firmware.config import parse
 from firmware.station import S_CONTACTOR, S_CURRENT_dA, S_INLET_dV, S_LINK_dV, Station
 
 
@@ -162,3 +163,26 @@ def test_the_hash_of_the_image_is_what_the_file_says():
         file.write("0123abcd\n")
     assert main.first_word("build/test_image.txt", "none") == "0123abcd"
     os.remove("build/test_image.txt")
+
+
+def test_the_radio_is_looked_for_only_where_a_network_is_configured():
+    # And where MicroPython has none, as on a PC, one sentence says so.
+    import sys
+
+    from host_tests.unit import fake_network
+
+    kept = sys.modules.pop("network", None)
+    told = []
+    main.print = told.append
+    try:
+        assert main.radio(parse("{}")) is None and told == []
+        assert main.radio(parse('{"wifi_ssid": "attic"}')) is None
+        assert len(told) == 1 and "no `network`" in told[0]
+        sys.modules["network"] = fake_network
+        assert main.radio(parse("{}")) is None
+        assert main.radio(parse('{"wifi_ssid": "attic"}')).radio
+    finally:
+        del main.print
+        sys.modules.pop("network", None)
+        if kept:
+            sys.modules["network"] = kept

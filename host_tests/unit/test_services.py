@@ -1,11 +1,12 @@
 # The boundary of the services: one may fail, the others go on, and it comes back.
 from firmware.clock import Clock
 from firmware.config import parse
-from firmware.faults import F_CONFIG, F_SERVICE
+from firmware.faults import F_CONFIG, F_SERVICE, F_WIFI
 from firmware.journal import Journal
 from firmware.services import Services, View, build
 from firmware.station import Station
 from firmware.wishes import Wishes
+from host_tests.unit.fake_network import WLAN
 
 
 class _Service:
@@ -131,8 +132,13 @@ def _build(text, **more):
     fw = _Firmware()
     fw.station, fw.wishes = Station(), Wishes()
     lines = []
-    built = build(fw, more.get("config") or parse(text), lambda: 0, lambda: 0, None, lines.append, 2000, "b1")
+    config = more.get("config") or parse(text)
+    built = build(fw, config, lambda: 0, lambda: 0, None, lines.append, more.get("wlan"), 2000, "b1")
     return built, lines
+
+
+def _names(text, wlan=None):
+    return [service.name for service in _build(text, wlan=wlan)[0].services]
 
 
 def test_without_a_broker_there_is_no_uplink():
@@ -140,6 +146,21 @@ def test_without_a_broker_there_is_no_uplink():
     assert [service.name for service in built.services] == ["view", "clock", "journal", "planner", "console"]
     built, _lines = _build('{"mqtt_host": "broker"}')
     assert built.services[-1].name == "uplink"
+
+
+def test_the_network_comes_before_the_uplink_and_only_where_it_is_configured():
+    # Before: what joins is stepped before what needs it.
+    wifi = '"wifi_ssid": "attic", "mqtt_host": "broker"'
+    assert _names("{%s}" % wifi, WLAN())[5:] == ["wifi", "time", "uplink"]
+    assert _names('{%s, "ntp_host": ""}' % wifi, WLAN())[5:] == ["wifi", "uplink"]
+    assert _names('{"mqtt_host": "broker"}', WLAN())[5:] == ["uplink"]
+    assert _names('{"wifi_ssid": "attic"}', WLAN())[5:] == ["wifi", "time"]
+
+
+def test_a_station_whose_radio_is_missing_says_so_and_goes_on():
+    built, _lines = _build('{"wifi_ssid": "attic", "mqtt_host": "broker"}')
+    assert [service.name for service in built.services][5:] == ["uplink"]
+    assert built.services[2].active[F_WIFI] == 1
 
 
 def test_a_bad_config_is_told():

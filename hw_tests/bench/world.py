@@ -235,8 +235,8 @@ class StepWorld:
 
     def _make_services(self, fw: Any) -> Any:
         return firmware.services.build(fw, self.config, lambda: self._epoch_s + self.around.now_ms / 1000,
-                                       self.ticks_ms, self._net, self.log.append, self._epoch_year,
-                                       f"boot{self.boots}")  # fmt: skip
+                                       self.ticks_ms, self._net, self.log.append, year=self._epoch_year,
+                                       boot_id=f"boot{self.boots}")  # fmt: skip
 
     def _out_of_the_tick(self, error: Exception) -> None:
         if not isinstance(error, _Injected):

@@ -16,7 +16,7 @@ from hw_tests.desk.desk import Desk  # noqa: E402
 from hw_tests.desk.trouble import Trouble  # noqa: E402
 
 CONFIG, OLD = "config.json", "config.old.json"
-SECRET = "mqtt_password"
+SECRETS = ("mqtt_password", "wifi_password")
 
 
 def judged(path: Path) -> tuple[bytes, Any]:
@@ -37,9 +37,9 @@ def judged(path: Path) -> tuple[bytes, Any]:
 
 
 def changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
-    """One line a point that changes: old -> new; of the password only that it does."""
+    """One line a point that changes: old -> new; of a password only that it does."""
     names = [name for name in new if old.get(name) != new[name]]
-    return [f"{name}: {'changed' if name == SECRET else f'{old.get(name)} -> {new[name]}'}" for name in names]
+    return [f"{name}: {'changed' if name in SECRETS else f'{old.get(name)} -> {new[name]}'}" for name in names]
 
 
 def configure(desk: Desk, path: Path) -> None:

@@ -1,0 +1,146 @@
+# Wi-Fi in station mode: joins the configured network, notices its loss, joins again. No call of a step waits for the
+# air: connect() only begins (it releases the interpreter for it), the rest is looked at. What the port does was read in
+# ports/esp32/network_wlan.c of MicroPython 1.25 to 1.28; nothing here was tried on a board.
+#   - Neither connect() nor config() writes flash: the port sets esp_wifi_set_storage(WIFI_STORAGE_RAM). The IDF does,
+#     when the radio starts for the first time after an erase: its calibration (components/esp_phy/src/phy_init.c, NVS).
+#     So the radio is started once, by power_up(), while the station is assembled, and stays on.
+#   - By itself the port joins again at once and for ever; reconnects=0 leaves that to the waits here.
+#   - Power saving is off: with it the access point keeps what comes in for the next beacon or the third, 100 to 300 ms,
+#     and an order waits. The station hangs on the mains.
+from micropython import const
+
+from firmware.faults import F_BROKER, F_WIFI
+from firmware.net import Backoff, seed_of
+from firmware.units import age_ms
+
+_LOOK_ms = const(250)
+_TRY_ms = const(15000)  # guessed: a scan of 3 s, a handshake of up to 4, an address by DHCP
+_WAIT_FIRST_ms = const(1000)
+_WAIT_MAX_ms = const(60000)
+_GOOD_ms = const(30000)  # who was joined so long waits short again
+_DEAF_ms = const(600000)  # joined, but no broker for so long: the port does not notice an address that was taken away
+
+# What is wrong: `data` of the fault and the words on the console.
+RADIO = const(0)
+NO_NETWORK = const(1)
+REFUSED = const(2)
+NO_ADDRESS = const(3)
+LOST = const(4)
+OTHER = const(5)
+_WORDS = (
+    "the radio does not obey",
+    "no network of this name in reach: check wifi_ssid (2.4 GHz only)",
+    "refused: check wifi_password",
+    "joined, but no address: is there a DHCP server?",
+    "lost",
+    "not joined",
+)
+# status() when a try has ended: reasons of the IDF (esp_wifi_types_generic.h, wifi_err_reason_t).
+_STATUS_NO_NETWORK = (201, 212)  # not found; too weak
+_STATUS_REFUSED = (15, 202, 204, 210, 211)  # handshake unanswered, authentication, handshake, another security
+
+
+def power_up(network, log):
+    # The interface, its radio on; None: it does not start. Takes tens of KB of the IDF and some time.
+    try:
+        wlan = network.WLAN(network.WLAN.IF_STA)
+        wlan.active(True)
+        wlan.config(reconnects=0, pm=wlan.PM_NONE)
+        return wlan
+    except (OSError, RuntimeError) as error:
+        log("wifi: the radio does not start: %r; the station runs without a network" % error)
+
+
+class Wifi:
+    name = "wifi"
+
+    def __init__(self, wlan, config, journal, log):
+        self._wlan = wlan
+        self._ssid = config["wifi_ssid"]
+        self._password = config["wifi_password"] or None  # None: an open network
+        self._journal = journal
+        self._log = log
+        self._waits = Backoff(_WAIT_FIRST_ms, _WAIT_MAX_ms, seed_of(config))
+        self._wait_ms = 0
+        self._trying = False
+        self._since = None  # when it was joined, or a try or a wait began
+        self._looked = 0
+        self._heard = 0  # when the broker was last within reach
+        self._told = None
+        self.up = False
+
+    def step(self, now):
+        if self._since is None:
+            self._since = now
+        elif age_ms(now, self._looked) < _LOOK_ms:
+            return
+        self._looked = now
+        joined = self._wlan.isconnected()
+        if joined and not self.up:
+            self._joined(now)
+        elif self.up:
+            if not joined:
+                self._lost(now)
+            elif not self._journal.active[F_BROKER]:
+                self._heard = now
+            elif age_ms(now, self._heard) >= _DEAF_ms:
+                self._heard = now
+                self._wlan.disconnect()
+        elif not self._trying and age_ms(now, self._since) >= self._wait_ms:
+            self._begin(now)
+        elif self._trying and age_ms(now, self._since) >= _TRY_ms:
+            self._failed(self._why(), now)
+
+    def restart(self):
+        # The waits start over; what the radio is doing is seen at the next look.
+        self._trying = False
+        self._since = None
+
+    def _begin(self, now):
+        self._since = now
+        self._trying = True
+        try:
+            self._wlan.connect(self._ssid, self._password)
+        except (OSError, RuntimeError):
+            self._failed(RADIO, now)
+
+    def _joined(self, now):
+        self.up = True
+        self._trying = False
+        self._since = self._heard = now
+        self._told = None
+        self._journal.note(F_WIFI, 0, 0)
+        self._log("wifi: joined %s, address %s" % (self._ssid, self._wlan.ipconfig("addr4")[0]))
+
+    def _lost(self, now):
+        if age_ms(now, self._since) >= _GOOD_ms:
+            self._waits.reset()
+        self.up = False
+        self._failed(LOST, now)
+
+    def _failed(self, what, now):
+        # Told when it is another than before, and not at every try.
+        status = 0
+        try:
+            status = self._wlan.status()
+            self._wlan.disconnect()  # the next connect() fails while the port still tries
+        except (OSError, RuntimeError):
+            what = RADIO
+        self._trying = False
+        self._since = now
+        self._wait_ms = self._waits.next_ms()
+        self._journal.note(F_WIFI, 1, what)
+        if what != self._told:
+            self._told = what
+            self._log("wifi: %s: %s (%d); tried again until it is" % (self._ssid, _WORDS[what], status))
+
+    def _why(self):
+        # After a try that led to nothing. The port keeps its last reason: it may be that of an earlier try.
+        try:
+            self._wlan.status("rssi")
+            return NO_ADDRESS  # only who is associated has one
+        except (OSError, RuntimeError):
+            status = self._wlan.status()
+        if status in _STATUS_NO_NETWORK:
+            return NO_NETWORK
+        return REFUSED if status in _STATUS_REFUSED else OTHER
