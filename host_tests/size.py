@@ -18,7 +18,7 @@ from hw_tests.bench.stepped import run_lockstep
 
 AIM_FREE_B = 64 * 1024
 # What `main` imports only where it is configured.
-NOT_BY_DEFAULT = ("chademo_rules", "chademo.session", "chademo.settings", "fieldbus")
+NOT_BY_DEFAULT = ("chademo_rules", "chademo.session", "chademo.settings", "fieldbus", "net.wifi")
 
 # Imports one module after the other and prints what each left on the heap after a collection.
 PROBE = """

@@ -18,8 +18,8 @@ SHARES_B = {
     "firmware.services": 8700,
     "firmware.arbiter": 600,
     "firmware.config": 600,
-    "firmware.control": 1300,
-    "firmware.converter.infypower": 6000,
+    "firmware.control": 4000,
+    "firmware.converter.infypower": 3500,
     "firmware.energy": 600,
     "firmware.limits": 1000,
     "firmware.safety.infypower_rules": 1300,
@@ -64,7 +64,7 @@ def test_each_rooms_share():
     assert over == {}
 
 
-@pytest.mark.parametrize(("kind", "most_B"), [(interpreter.FROM_ROM, 1900), (interpreter.FILES, 3500)])
+@pytest.mark.parametrize(("kind", "most_B"), [(interpreter.FROM_ROM, 3400), (interpreter.FILES, 6600)])
 def test_the_network_s_share(kind, most_B):
     """Wi-Fi and the time, rooms and objects: what it was, and some 15 %. What the IDF takes is not in this heap."""
     if kind == interpreter.FROM_ROM and interpreter.kind() != kind:

@@ -151,8 +151,8 @@ def test_without_a_broker_there_is_no_uplink():
 def test_the_network_comes_before_the_uplink_and_only_where_it_is_configured():
     # Before: what joins is stepped before what needs it.
     wifi = '"wifi_ssid": "attic", "mqtt_host": "broker"'
-    assert _names("{%s}" % wifi, WLAN())[5:] == ["wifi", "time", "uplink"]
-    assert _names('{%s, "ntp_host": ""}' % wifi, WLAN())[5:] == ["wifi", "uplink"]
+    assert _names("{" + wifi + "}", WLAN())[5:] == ["wifi", "time", "uplink"]
+    assert _names("{" + wifi + ', "ntp_host": ""}', WLAN())[5:] == ["wifi", "uplink"]
     assert _names('{"mqtt_host": "broker"}', WLAN())[5:] == ["uplink"]
     assert _names('{"wifi_ssid": "attic"}', WLAN())[5:] == ["wifi", "time"]
 

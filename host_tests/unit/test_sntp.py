@@ -1,4 +1,5 @@
 # The time from the network, against a real UDP server on this machine; the ticks are played.
+import json
 import os
 import socket
 
@@ -52,7 +53,7 @@ class _Rig:
         self.clock = Clock(lambda: wall_s, year)
         self.lines = []
         self.wifi = _Up()
-        config = parse('{"ntp_host": "%s"}' % host)
+        config = parse(json.dumps({"ntp_host": host}))
         self.sntp = Sntp(self.wifi, config, self.clock, socket, self.lines.append, os.urandom, self.server.port)
         self.asked = []  # uptimes
         self.answers = lambda asked: [answer_to(asked, NTP_s + self.clock.up_s)]

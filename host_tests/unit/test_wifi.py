@@ -1,4 +1,6 @@
 # Wi-Fi as a service, against a radio that behaves as the ESP32's port says it does. No board has seen this.
+import json
+
 from firmware.clock import Clock
 from firmware.config import parse
 from firmware.faults import F_BROKER, F_WIFI
@@ -16,7 +18,7 @@ SECRET = "correct horse"
 
 class _Rig:
     def __init__(self, air=GOOD, password=SECRET, station="garage"):
-        config = parse('{"wifi_ssid": "attic", "wifi_password": "%s", "station": "%s"}' % (password, station))
+        config = parse(json.dumps({"wifi_ssid": "attic", "wifi_password": password, "station": station}))
         station = Station()
         self.lines = []
         self.journal = Journal(View(station), station.events, config, Clock(lambda: 0, 2000))
@@ -149,7 +151,7 @@ def test_after_a_restart_of_the_service_it_goes_on():
 
 def test_two_stations_do_not_come_back_in_step():
     def waits(station):
-        backoff = Backoff(1000, 60000, seed_of(parse('{"station": "%s"}' % station)))
+        backoff = Backoff(1000, 60000, seed_of(parse(json.dumps({"station": station}))))
         return [backoff.next_ms() for _ in range(9)]
 
     one, other = waits("garage"), waits("yard")
