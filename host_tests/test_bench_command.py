@@ -29,8 +29,7 @@ from hw_tests.bench import against_board
 against_board.Desk = functools.partial(against_board.Desk, listen_s=0.3)
 sys.exit(against_board.main(sys.argv[1:]))
 """
-MINE = b'{"site": "home", "station": "garage", "mqtt_password": "secret"}'
-WIFI = b'{"ssid": "desk", "password": "x"}'
+MINE = b'{"site": "home", "station": "garage", "wifi_ssid": "desk", "wifi_password": "by the desk"}'
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +37,7 @@ def flashed(tmp_path_factory):
     """The flash of a board with this checkout's image and a user's own files."""
     folder = tmp_path_factory.mktemp("flash")
     with BenchDeskBoard(folder / "flash", folder / "notes", {"car": 1, "converter": 1}) as board:
-        board.give(images.build(), {"board.txt": f"{NAME}\n".encode(), "config.json": MINE, "wifi.json": WIFI})
+        board.give(images.build(), {"board.txt": f"{NAME}\n".encode(), "config.json": MINE})
     return folder / "flash"
 
 
@@ -52,7 +51,7 @@ def there(flashed, tmp_path):
 def files(board):
     """What of the user's is on the board now."""
     with at_prompt(board.device, 0.2) as prompt:
-        return {name: prompt.read(name) for name in ("config.json", "config.user.json", "wifi.json")}
+        return {name: prompt.read(name) for name in ("config.json", "config.user.json")}
 
 
 def command(port, cans=("socket://127.0.0.1:1", "socket://127.0.0.1:2"), words=("evening",), broker="127.0.0.1"):
@@ -98,8 +97,10 @@ RUNS = {
 @pytest.mark.parametrize("vehicle", RUNS)
 def test_a_scenario_from_the_command_line_to_its_summary(there, vehicle):
     status, text, made, noted, kept = played(there, vehicle, *RUNS[vehicle])
-    assert kept == {"config.json": MINE, "config.user.json": None, "wifi.json": WIFI}, text
+    assert kept == {"config.json": MINE, "config.user.json": None}, text
     assert ["wifi", "desk"] in noted
+    run = against_board.RUNS / RUNS[vehicle][1]
+    assert not [file for file in run.rglob("*") if file.is_file() and b"by the desk" in file.read_bytes()]
     assert [each[0] for each in noted].index("rtc") < [each[0] for each in noted].index("wifi")  # it knows the time
     outputs_stay_off(noted)
     assert made["micropython"] == {"version": "1.25.0", "word_bits": 32, "image": "rom"}
@@ -123,5 +124,5 @@ def test_a_bench_that_ends_under_power_leaves_a_safe_board_and_the_users_configu
         if how == signal.SIGKILL:
             given = against_board.arguments(["evening", "--port", board.device, "--restore"])
             assert against_board.run(given) == 0
-        assert files(board) == {"config.json": MINE, "config.user.json": None, "wifi.json": WIFI}
+        assert files(board) == {"config.json": MINE, "config.user.json": None}
         outputs_stay_off(board.noted())

@@ -7,7 +7,7 @@ import pytest
 
 from host_tests.bench_desk_board import BenchDeskBoard
 from host_tests.desk_board import Stranger
-from host_tests.test_bench_command import MINE, WIFI, command, files, flashed, there  # noqa: F401
+from host_tests.test_bench_command import MINE, command, files, flashed, there  # noqa: F401
 from hw_tests.bench import against_board, for_boards, interpreter, scenario
 from hw_tests.bench.bench_board import BenchBoard
 from hw_tests.bench.scenario import ScenarioError
@@ -50,8 +50,6 @@ def said(capsys, words):
         (("/dev/null", SLCAN, ("meter",)), "the bench has no adapter for that"),
         (("/dev/null", SLCAN, ("evening",), "192.0.2.1"), "no broker can listen there"),
         (("/dev/null", SLCAN, ("evening",), "127.0.0.1:x"), "after the colon comes a TCP port"),
-        (("/dev/null", SLCAN, ("evening", "--wifi", "/no/such")), "WIFI=/no/such cannot be read"),
-        (("/dev/null", SLCAN, ("evening", "--wifi", __file__)), 'must hold {"ssid"'),
     ],
 )
 def test_each_has_its_sentence(given, sentence, capsys):
@@ -136,24 +134,25 @@ def on(board):
 
 def mine(board):
     """The user's files on it."""
-    return board.read("config.json"), board.read("config.user.json"), board.read("wifi.json")
+    return board.read("config.json"), board.read("config.user.json")
 
 
 @with_board
 def test_what_is_no_bench_board_is_refused_and_left_as_it_was(prompt):
     image = images.build().hash
-    on(prompt).check(image, None)
+    on(prompt).check(image)
     for name, data, sentence in (
         ("board.txt", b"esp32_2x_mcp2518fd\n", "'esp32_2x_mcp2518fd' and no bench board"),
         ("image.txt", b"0123456789abcdef\n", "has image 0123456789abcdef and this checkout is .*: make flash"),
-        ("wifi.json", None, "knows no Wi-Fi: say WIFI=file"),
+        ("config.json", None, "names no wifi_ssid"),
+        ("config.json", b"{", "names no wifi_ssid"),
     ):
         before = prompt.read(name)
         prompt.replace(name, data) if data else prompt.run(f"os.remove('/{name}')")
         with pytest.raises(Trouble, match=sentence):
-            on(prompt).check(image, None)
+            on(prompt).check(image)
         prompt.replace(name, before)
-    assert mine(prompt) == (MINE, None, WIFI)
+    assert mine(prompt) == (MINE, None)
 
 
 @with_board
@@ -161,21 +160,21 @@ def test_a_computer_that_died_leaves_it_on_the_board_for_the_next_run(prompt, ca
     on(prompt).keep()
     prompt.replace("config.json", b'{"site": "bench"}')  # and here it dies
     on(prompt).keep()
-    assert mine(prompt) == (b'{"site": "bench"}', MINE, WIFI)
+    assert mine(prompt) == (b'{"site": "bench"}', MINE)
     assert "an earlier run was cut short" in capsys.readouterr().out
     on(prompt).restore()
     on(prompt).restore()  # twice is once
-    assert mine(prompt) == (MINE, None, WIFI)
+    assert mine(prompt) == (MINE, None)
     assert "nothing to put back" in capsys.readouterr().out
 
 
 @with_board
 def test_a_board_without_a_configuration_has_none_afterwards(prompt):
     prompt.run("os.remove('/config.json')")
-    on(prompt).keep(b'{"ssid": "other", "password": ""}')
+    on(prompt).keep()
     prompt.replace("config.json", b'{"site": "bench"}')
     on(prompt).restore()
-    assert mine(prompt) == (None, None, b'{"ssid": "other", "password": ""}')
+    assert mine(prompt) == (None, None)
 
 
 @with_board
@@ -206,5 +205,5 @@ def test_whatever_ends_a_run_the_users_configuration_comes_back(there, monkeypat
     with BenchDeskBoard(*there, {"car": 1, "converter": 1}) as board:
         with pytest.raises(Cut):
             against_board.run(against_board.arguments(command(board.device)), quick(board))
-        assert seen == [(b'{"site": "bench"}', MINE, WIFI)]
-        assert files(board) == {"config.json": MINE, "config.user.json": None, "wifi.json": WIFI}
+        assert seen == [(b'{"site": "bench"}', MINE)]
+        assert files(board) == {"config.json": MINE, "config.user.json": None}

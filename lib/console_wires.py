@@ -7,7 +7,6 @@
 # the station takes its way out and leaves the prompt to the desk, for as long as after a Ctrl-C. Without a bench that
 # is what such a board comes to after each start.
 import board_wires
-import wifi
 from console_stream import Console
 from remoteio import RemoteIO
 
@@ -21,6 +20,4 @@ class Wires(board_wires.Wires):
 
 
 def connect(board, protocol, watchdog=0):
-    hardware = board_wires.connect(board.CHIPS, protocol, watchdog, Wires)
-    wifi.join()
-    return hardware
+    return board_wires.connect(board.CHIPS, protocol, watchdog, Wires)

@@ -1,6 +1,6 @@
 # An ESP32 on the bench, played by MicroPython on a PC: desk_repl.py with a chip behind it. What the board's own parts
 # are stood in by: pins by fake_machine.py, every level that a pad is driven to noted in a file; the two MCP2518FD by
-# slcan over sockets, told apart by their chip selects; Wi-Fi by one that says whom it was asked to join.
+# slcan over sockets, told apart by their chip selects; Wi-Fi by fake_network.py, which notes whom it was asked to join.
 #
 #   PINS: the file; CAN_CAR, CAN_CONVERTER: TCP ports (environment); the words of desk_repl.py
 import os
@@ -12,7 +12,7 @@ ROOT = __file__.rsplit("/", 3)[0]
 PORTS = {16: "CAN_CAR", 17: "CAN_CONVERTER"}  # chip select: firmware/boards/esp32_2x_mcp2518fd.py
 sys.path.insert(1, ROOT)
 
-from host_tests.unit import fake_machine  # noqa: E402
+from host_tests.unit import fake_machine, fake_network  # noqa: E402
 
 NOTES = open(os.getenv("PINS"), "a")
 
@@ -48,19 +48,11 @@ class Driver:
 
 
 class Network:
-    STA_IF = PM_NONE = 0
-
-    def WLAN(self, which):
-        return self
-
-    def active(self, on):
-        pass
-
-    def config(self, pm):
-        pass
-
-    def connect(self, ssid, password):
-        note("wifi", ssid)
+    class WLAN(fake_network.WLAN):
+        def connect(self, ssid, key=None):
+            note("wifi", ssid)
+            fake_network.WLAN.connect(self, ssid, key)
+            self.pass_time()
 
 
 class Time:

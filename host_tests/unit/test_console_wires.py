@@ -4,39 +4,11 @@ import os
 import sys
 
 from firmware.boards import NAMES
-from host_tests.unit.fake_machine import Chip, install, uninstall
 from host_tests.unit.test_board_check import load
 from host_tests.unit.test_board_wires import Rig, _Can
 
 ON_THE_BENCH = [name for name in NAMES.split() if name.startswith("bench_")]
-WIFI = "wifi.json"
 SAFE_ms = 600000
-
-
-class _Wlan:
-    PM_NONE = 0
-
-    def __init__(self):
-        self.done = []
-
-    def active(self, on):
-        self.done.append(on)
-
-    def config(self, pm):
-        self.done.append(("pm", pm))
-
-    def connect(self, *words):
-        self.done.append(words)
-
-
-class _Network:
-    STA_IF = 7
-
-    def __init__(self):
-        self.wlan = _Wlan()
-
-    def WLAN(self, which):
-        return self.wlan
 
 
 class Bench(Rig):
@@ -117,41 +89,3 @@ def test_the_bench_gone_leaves_the_prompt_to_the_desk_and_a_failed_tick_does_not
         hardware.end(by_hand)
         assert (bench.chip.timeouts_ms[-1] == SAFE_ms) is patient and bench.told == [3]
         bench.close()
-
-
-def _joined(text, module):
-    chip = install(Chip())
-    said = []
-    if module is None:
-        sys.modules.pop("network", None)
-    else:
-        sys.modules["network"] = module
-    try:
-        if text is not None:
-            with open(WIFI, "w") as file:
-                file.write(text)
-        wifi = __import__("wifi")
-        return wifi.join(WIFI, said.append), said, chip
-    finally:
-        sys.modules.pop("network", None)
-        if text is not None:
-            os.remove(WIFI)
-        uninstall()
-
-
-def test_the_wifi_of_the_file_is_joined():
-    network = _Network()
-    wlan, said, _ = _joined('{"ssid": "desk", "password": "secret"}', network)
-    assert wlan is network.wlan and wlan.done == [True, ("pm", 0), ("desk", "secret")] and said == []
-
-
-def test_without_a_good_file_there_is_no_network_and_one_line():
-    for text in (None, "", "[]", '{"ssid": "desk"}', "{"):
-        network = _Network()
-        wlan, said, _ = _joined(text, network)
-        assert wlan is None and len(said) == 1 and said[0].startswith("wifi: wifi.json") and network.wlan.done == []
-
-
-def test_a_chip_without_wifi_is_told_and_nothing_stops():
-    wlan, said, _ = _joined('{"ssid": "desk", "password": "x"}', None)
-    assert wlan is None and len(said) == 1 and "without a network" in said[0]

@@ -9,7 +9,6 @@ board".
 
 import argparse
 import contextlib
-import json
 import socket
 import sys
 from collections.abc import Sequence
@@ -47,7 +46,6 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--can", default="", help="the adapter on the car's bus")
     parser.add_argument("--can-converter", default="", help="the adapter on the converter's bus")
     parser.add_argument("--broker", default="", help="host[:port] of this computer, as the board reaches it")
-    parser.add_argument("--wifi", default="", help='file with {"ssid": "...", "password": "..."} for the board')
     parser.add_argument("--restore", action="store_true", help="only put the user's configuration back")
     return parser.parse_args(words)
 
@@ -126,22 +124,6 @@ def own_address() -> str:
                   "BROKER=address.")  # fmt: skip
 
 
-def wifi_of(path: str) -> bytes | None:
-    """The bytes of the file, looked through; None without one."""
-    if not path:
-        return None
-    try:
-        data = Path(path).read_bytes()
-        said = json.loads(data)
-    except OSError as error:
-        raise Trouble(f"WIFI={path} cannot be read ({error.strerror}): name a file that is there.") from None
-    except ValueError:
-        said = None
-    if not isinstance(said, dict) or not all(isinstance(said.get(key), str) for key in ("ssid", "password")):
-        raise Trouble(f'WIFI={path} must hold {{"ssid": "...", "password": "..."}}.')
-    return data
-
-
 def can_be_opened(found: dict[str, str], runs: Sequence[Scenario]) -> None:
     """Each adapter once, and let go again; AdapterError with a sentence."""
     for bus, bit_s in (("car", vehicle(runs[0].vehicle).bit_s), ("converter", CONVERTER_bit_s)):
@@ -161,7 +143,7 @@ def run(given: argparse.Namespace, desk: Desk | None = None) -> int:
         return 0
     found = adapters(given)
     runs, skipped = playable(given)
-    broker, wifi = broker_of(given.broker), wifi_of(given.wifi)
+    broker = broker_of(given.broker)
     if not Path(given.port).exists() and "://" not in given.port:
         raise Trouble(why_not(given.port))
     can_be_opened(found, runs)
@@ -170,9 +152,9 @@ def run(given: argparse.Namespace, desk: Desk | None = None) -> int:
         desk.teller.say(line)
     with desk.prompt() as board:
         bench = BenchBoard(board, desk, found)
-        bench.check(image, wifi)
+        bench.check(image)
         try:
-            bench.keep(wifi)
+            bench.keep()
             results = [_play(each, bench, broker) for each in runs]
         finally:
             bench.restore()

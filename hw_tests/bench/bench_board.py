@@ -7,6 +7,7 @@ run takes it for the user's and does not touch what it finds as config.json, and
 """
 
 import contextlib
+import json
 import re
 import time
 from collections.abc import Mapping
@@ -22,7 +23,7 @@ from hw_tests.desk.desk import Desk
 from hw_tests.desk.image import BOARD_NAME, IMAGE, ROM_FILE
 from hw_tests.desk.trouble import Trouble
 
-CONFIG, USER, WIFI = "config.json", "config.user.json", "wifi.json"
+CONFIG, USER = "config.json", "config.user.json"
 KIND = "bench_"  # how the names of such boards begin (firmware/boards/)
 BRIDGE_s = 15.0  # for a bridge to have its adapter
 PROMPT_s = 45.0  # for the prompt: a station that sees nothing any more has it after 10 s (lib/console_wires.py)
@@ -30,7 +31,7 @@ _INTERRUPTED_s = 3.0
 _RESET_s = 0.1
 _ENDED_s = 3.0  # at the prompt for so long: it does not start any more
 # What the last run left for after a reset is of another car; and the time, without which a station refuses every order.
-# Nobody else sets it. It outlives a soft reset and the watchdog's, not EN.
+# A bench run asks no time server. It outlives a soft reset and the watchdog's, not EN.
 _AFRESH = "import machine\nr = machine.RTC()\nr.memory(b'')\nr.datetime({now})\ndel r, machine"
 
 
@@ -96,7 +97,7 @@ class BenchBoard:
         self._away = False  # from the prompt
 
     # --- before anything is touched ---
-    def check(self, image: str, wifi: bytes | None) -> None:
+    def check(self, image: str) -> None:
         """Trouble unless it is a bench board with this image that can reach a broker."""
         device = self.desk.device
         name = (self.board.read(BOARD_NAME) or b"").decode(errors="replace").strip() or "unknown"
@@ -106,9 +107,9 @@ class BenchBoard:
         there = (self.board.read(IMAGE) or b"").decode(errors="replace").strip() or "none"
         if there != image:
             raise Trouble(f"the board has image {there} and this checkout is {image}: make flash PORT={device} first.")
-        if self.about.platform == "esp32" and wifi is None and self.board.read(WIFI) is None:
-            raise Trouble('the board knows no Wi-Fi: say WIFI=file, with {"ssid": "...", "password": "..."} in it; it '
-                          f"is kept on the board as {WIFI}.")  # fmt: skip
+        if self.about.platform == "esp32" and "wifi_ssid" not in self._network():
+            raise Trouble("the board's configuration names no wifi_ssid, so it cannot reach this computer's broker: "
+                          f"make config PORT={device} FILE=station.json (docs/first-start.md)")  # fmt: skip
         self.desk.teller.say(f"{name}, {self.about.machine}, image {there}")
         if self._image_kind() == "files":
             self.desk.teller.say("it runs from files: a plain ESP32 has not the heap for that and a session with a "
@@ -118,10 +119,16 @@ class BenchBoard:
         return "rom" if self.board.ask(f"_there({'/' + ROM_FILE!r})") else "files"
 
     # --- the user's own configuration ---
-    def keep(self, wifi: bytes | None = None) -> None:
+    def _network(self) -> dict[str, str]:
+        """What it says of the Wi-Fi, which a run uses, too. Nothing, if it cannot be read."""
+        try:
+            own = json.loads(self.board.read(USER) or self.board.read(CONFIG) or b"")
+            return {name: own[name] for name in ("wifi_ssid", "wifi_password") if own.get(name)}
+        except (ValueError, AttributeError):
+            return {}
+
+    def keep(self) -> None:
         """Put it away; nothing is lost at any moment. Without one, an empty file stands for it."""
-        if wifi is not None:
-            self.board.replace(WIFI, wifi)
         if self.board.ask(f"_there({'/' + USER!r})"):
             self.desk.teller.say(f"an earlier run was cut short: {USER} on the board is taken for your configuration")
         else:
@@ -175,7 +182,9 @@ class BenchBoard:
         try:
             self.prompt()
             self._away = True  # also if one of these fails in the middle
-            self.board.replace(CONFIG, (run.folder / "config.json").read_bytes())
+            config = json.loads((run.folder / "config.json").read_text())
+            config.update(self._network(), ntp_host="")  # the password reaches no file of this computer
+            self.board.replace(CONFIG, json.dumps(config).encode())
             self.board.run(_AFRESH.format(now=_now()))
             self._bridge(run)
             self.board.restart()
