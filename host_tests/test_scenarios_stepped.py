@@ -106,3 +106,10 @@ def test_a_board_with_two_receive_buffers_asks_for_two_packets_at_a_time(
     counts = {int(data[2:4], 16) for data in asked}
     assert counts <= {1, 2} and 2 in counts
     assert len(asked) > 10
+
+
+def test_a_bad_cable_is_told_as_nothing_else_whenever_the_ticks_come() -> None:
+    """Seed 4 had the protocol go on before the converter's OFF was reported, and the gate open K1/K2 by itself."""
+    for seed in (1, 4):
+        made = stepped.run(scenario.load("insulation", "bad_cable", "chademo"), jitter_ms=4, seed=seed)
+        assert made["result"] == "pass" and made["gate_refused"] == 0, "\n" + summary.text(made)

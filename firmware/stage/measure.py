@@ -115,17 +115,17 @@ class Measure:
                 stage.command(CHARGE, self._level_dV, _TEST_dA)
                 self._go(_RAISE, now)
             elif waited_ms >= _CLOSING_ms:
-                stage.fail(F_CONTACTOR_FEEDBACK, 0, now)
+                self._fail(F_CONTACTOR_FEEDBACK, 0, now)
         elif self._record[I_AGE_ms] > _SILENT_ms:
-            stage.fail(F_MONITOR, 0, now)
+            self._fail(F_MONITOR, 0, now)
         elif self._state == _RAISE:
             if self._flows():  # a car that has closed its own contactors would be charged, untold
-                stage.fail(F_INSULATION, max(0, link_dV), now)
+                self._fail(F_INSULATION, max(0, link_dV), now)
             elif link_dV >= self._level_dV * 95 // 100:
                 self._good = self._bad = 0
                 self._go(_HOLD, now)
         elif self._leaks(link_dV):
-            stage.fail(F_INSULATION, max(0, link_dV), now)
+            self._fail(F_INSULATION, max(0, link_dV), now)
         elif waited_ms < _SETTLE_ms:
             self._count = self._record[I_COUNT]
         else:
@@ -154,7 +154,7 @@ class Measure:
             self._good = 0
             self._bad += 1
             if self._bad >= _BAD:
-                self._stage.fail(F_INSULATION, max(0, kohm), now)
+                self._fail(F_INSULATION, max(0, kohm), now)
         else:
             self._bad = 0
             self._good += 1
@@ -181,9 +181,14 @@ class Measure:
         stage = self._stage
         link_dV = stage.sense[S_LINK_dV]
         if stage.reached.open and 0 <= link_dV <= stage.sense[S_INLET_dV] - _PARTED_dV:
-            stage.fail(F_CAR_CONTACTOR_WELDED, link_dV, now)
+            self._fail(F_CAR_CONTACTOR_WELDED, link_dV, now)
         elif (now - self._since) & TICKS_MASK >= _PART_ms:
             self._blame(link_dV, now)
+
+    def _fail(self, code, data, now):
+        # K1/K2 open with the converter's OFF, not after it was reported: nothing flows, and the protocol goes on.
+        self._stage.relays &= ~OUT_CONTACTOR
+        self._stage.fail(code, data, now)
 
     def _blame(self, link_dV, now):
         stage, state = self._stage, self._state
@@ -197,4 +202,4 @@ class Measure:
             code = F_BLEED
         else:
             code = F_MONITOR if self._record[I_TEST] != TEST_PASSED else F_CONVERTER_MISSING
-        stage.fail(code, max(0, link_dV), now)
+        self._fail(code, max(0, link_dV), now)
