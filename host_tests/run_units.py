@@ -2,12 +2,13 @@
 #
 #     micropython -X heapsize=16M host_tests/run_units.py test_units
 #
-# From the root of the repository; the firmware is taken from its sources. Ends with status 1 if a test failed.
+# From wherever files may be written; the firmware is taken from its sources. Ends with status 1 if a test failed.
 import sys
 
 
 def run(name):
-    sys.path[:] = ["", ".frozen", "lib"]
+    root = __file__.rsplit("host_tests", 1)[0]
+    sys.path[:] = [root, ".frozen", root + "lib"]
     module = __import__("host_tests.unit." + name, None, None, ("x",))
     failed = 0
     for key in sorted(dir(module)):

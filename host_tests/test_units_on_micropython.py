@@ -12,9 +12,10 @@ FILES = sorted(path.stem for path in (ROOT / "host_tests" / "unit").glob("test_*
 
 
 @pytest.mark.parametrize("name", FILES)
-def test_unit_file(name: str) -> None:
-    command = [str(MICROPYTHON), "-X", f"heapsize={HEAP}", "host_tests/run_units.py", name]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL)
+def test_unit_file(name: str, tmp_path: Path) -> None:
+    (tmp_path / "build").mkdir()  # a root of its own, see unit/conftest.py
+    command = [str(MICROPYTHON), "-X", f"heapsize={HEAP}", str(ROOT / "host_tests" / "run_units.py"), name]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=300, stdin=subprocess.DEVNULL)
     text = done.stdout + done.stderr
     assert done.returncode == 0, text[-4000:]
     assert sum(line.startswith("ok ") for line in done.stdout.splitlines()) >= 1, "the file has no test"

@@ -151,7 +151,8 @@ def test_an_unknown_board_is_one_clear_error_that_lists_the_names():
 
 
 def test_every_name_is_a_board_and_every_board_has_its_name():
-    files = [name[:-3] for name in os.listdir("firmware/boards") if name.endswith(".py") and name != "__init__.py"]
+    folder = bench.__file__.rsplit("/", 1)[0]
+    files = [name[:-3] for name in os.listdir(folder) if name.endswith(".py") and name != "__init__.py"]
     assert sorted(files) == sorted(main.NAMES.split())
     for name in files:
         assert _board(name).NAME == name
