@@ -20,7 +20,7 @@ _ANSWER_ms = const(2000)
 _AGAIN_ms = const(6 * 3600 * 1000)
 _FIRST_ms = const(8000)
 _MOST_ms = const(1024000)  # 17 min; a pool's server wants no more than one question a minute
-_RESOLVE_EVERY = const(4)  # failures until the address is asked for again: the resolver has no deadline
+_RESOLVE_EVERY = const(4)  # failures until the address is asked for again: the resolver has no deadline of ours
 _SAME_s = const(2)  # both sides count whole seconds, and an answer takes its time
 _NEAR_s = const(5)
 _FROM_1900_s = const(3155673600)  # 1900-01-01 to 2000-01-01: 36,524 days
@@ -70,9 +70,10 @@ class Sntp:
         self._port = port
         self._waits = Backoff(_FIRST_ms, _MOST_ms, seed_of(config))
         self._wait_ms = 0
-        self._since = 0  # when the question was sent or the last one ended
+        self._since = 0  # when the question was sent or the last one ended; None: in the step before
         self._socket = None
         self._address = None
+        self._stale = True  # ask the resolver again; its last answer serves as long as it has no better one
         self._nonce = b""
         self._why = ""
         self._told = ""
@@ -80,14 +81,19 @@ class Sntp:
         self._doubt_s = None  # how far off the answer was that waits for a second opinion
 
     def step(self, now):
+        if self._since is None:
+            self._since = now
         if self._socket is not None:
             self._hear(now)
         elif self._wifi.up and age_ms(now, self._since) >= self._wait_ms:
-            self._since = now
             try:
-                self._ask()
+                if self._stale:
+                    self._resolve()  # which may have taken long: the question goes in the next step
+                else:
+                    self._since = now
+                    self._ask()
             except OSError as error:
-                self._failed(repr(error), now)
+                self._failed(repr(error), None)  # the wait counts from when the resolver gave up
 
     def restart(self):
         self.close()
@@ -97,11 +103,18 @@ class Sntp:
             self._socket.close()
             self._socket = None
 
-    def _ask(self):
+    def _resolve(self):
         module = self._module
-        if self._address is None:
+        try:
             found = module.getaddrinfo(self._host, self._port, module.AF_INET, module.SOCK_DGRAM)
             self._address = found[0][-1]
+        except OSError:
+            if self._address is None:
+                raise
+        self._stale = False
+
+    def _ask(self):
+        module = self._module
         self._nonce = self._random(8)
         self._why = "no answer"
         self._socket = module.socket(module.AF_INET, module.SOCK_DGRAM)
@@ -124,7 +137,7 @@ class Sntp:
             if error.errno not in _NOTHING:
                 self._failed(repr(error), now)
         except Unfit as error:
-            self._address = None  # another server of the pool may do better
+            self._stale = True  # another server of the pool may do better
             if not answer[1]:
                 self._waits.longest()  # sent away: whoever asks soon again is blocked
             self._failed(str(error), now)
@@ -141,7 +154,7 @@ class Sntp:
             self._agreed(seconds, now)
         elif self._doubt_s is None or abs(off_s - self._doubt_s) > _NEAR_s:
             self._doubt_s = off_s
-            self._address = None
+            self._stale = True
             self._failed("%d s off: asking once more" % off_s, now)
         else:
             self._agreed(seconds, now)
@@ -161,7 +174,7 @@ class Sntp:
         self.close()
         self._failures += 1
         if self._failures % _RESOLVE_EVERY == 0:
-            self._address = None
+            self._stale = True
         self._since, self._wait_ms = now, self._waits.next_ms()
         if why != self._told:
             self._told = why

@@ -140,10 +140,10 @@ class Client:
             module = self._module
             try:
                 self._address = module.getaddrinfo(host, port, module.AF_INET, module.SOCK_STREAM)
-                self.stale = False
             except OSError:
                 if self._address is None:
                     raise
+            self.stale = False  # also if the old answer has to do: a slow "no" at every try would hold all services
             self._begun = self.ticks_ms()
         return self._address
 

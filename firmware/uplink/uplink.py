@@ -36,6 +36,7 @@ _WAIT_FIRST_ms = const(1000)
 _WAIT_MAX_ms = const(30000)
 _GOOD_ms = const(30000)  # a connection that lasted so long was a good one: the next wait is short again
 _RESOLVE_EVERY = const(8)  # failures until the address is asked for again
+_HELD_ms = const(5000)  # longer than any step without the resolver
 _DRAIN_ms = const(200)
 _DRAIN_MAX = const(400)  # messages a step, for when time stands still
 _STATE_GAP_ms = const(500)  # changes are told no faster than this
@@ -137,22 +138,28 @@ class Uplink:
         self._journal.note(F_BROKER, 1, self._failures)
         if self._failures % _RESOLVE_EVERY == 0:
             self._client.stale = True
-        self._where, self._since = _DOWN, now
+        self._where, self._since = _DOWN, self._client.ticks_ms()  # later than `now`, if the resolver was slow
         # 75 to 125 %, different for each station and each try.
         self._seed = (self._seed * 421 + 54773) % 259200
         self._wait_ms = self._patience_ms * (75 + self._seed % 51) // 100
         self._patience_ms = min(self._patience_ms * 3 // 2, _WAIT_MAX_ms)
+        held_ms = age_ms(self._since, self._client.step_begun)
+        if held_ms > _HELD_ms:
+            self._wait_ms = max(self._wait_ms, 3 * held_ms)  # all services stood still for as long
         self._log("uplink: %s; next try in %d ms" % (why, self._wait_ms))
 
-    def _keep_alive(self, now):
+    def _keep_alive(self):
+        # Given up when a ping of a third ago is not answered: who was held himself has to ask first.
         client = self._client
-        silent_ms = age_ms(client.ticks_ms(), client.heard)
+        now = client.ticks_ms()
+        silent_ms, asked_ms = age_ms(now, client.heard), age_ms(now, self._pinged)
         keepalive_ms = self._config["mqtt_keepalive_s"] * 1000
-        if silent_ms >= keepalive_ms:
+        if asked_ms < keepalive_ms // 3 or silent_ms < keepalive_ms // 3:
+            return
+        if silent_ms >= keepalive_ms and asked_ms <= silent_ms:
             raise LinkError("nothing heard for %d ms" % silent_ms)
-        if silent_ms >= keepalive_ms // 3 and age_ms(now, self._pinged) >= keepalive_ms // 3:
-            self._pinged = now
-            client.ping()
+        self._pinged = now
+        client.ping()
 
     # --- a step of a good connection ---
     def _serve(self, now):
@@ -168,7 +175,7 @@ class Uplink:
         self._tell_state(now)
         self._tell_mains(now)
         self._tell_record()
-        self._keep_alive(now)
+        self._keep_alive()
 
     def _drain(self):
         # All that has come, so that a flood cannot hide the newest valid order; but no longer than 200 ms.

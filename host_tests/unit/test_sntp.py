@@ -187,7 +187,7 @@ def test_what_comes_too_late_or_answers_an_earlier_question_is_not_taken():
 
 def test_an_answer_that_lay_there_while_the_services_were_held_is_not_taken():
     rig = _Rig()
-    rig.step()
+    rig.run(1)
     rig.now += 2500
     rig.step()
     assert not rig.clock.told and "no answer" in rig.lines[0]
@@ -237,6 +237,64 @@ def test_a_host_without_an_address_is_told_and_tried_again():
     rig.sntp._module = Nameless()
     rig.run(100)
     assert len(rig.lines) == 1 and "nobody.invalid" in rig.lines[0] and 3 <= Nameless.calls <= 5
+    rig.end()
+
+
+class _Resolver:
+    # The module `socket` with a resolver that takes its time and may fail.
+    AF_INET, SOCK_DGRAM = socket.AF_INET, socket.SOCK_DGRAM
+
+    def __init__(self, rig, ms=0):
+        self.rig, self.ms, self.fails, self.calls = rig, ms, False, 0
+        rig.sntp._module = self
+
+    def socket(self, *kind):
+        return socket.socket(*kind)
+
+    def getaddrinfo(self, *what):
+        self.calls += 1
+        self.rig.now += self.ms
+        if self.fails:
+            raise OSError(-2)
+        return socket.getaddrinfo(*what)
+
+
+def test_a_resolver_that_took_half_a_minute_does_not_make_the_answer_late():
+    rig = _Rig()
+    resolver = _Resolver(rig, 30000)
+    rig.run(10)
+    assert rig.clock.told and resolver.calls == 1 and rig.lines == ["time: from 127.0.0.1"]
+    rig.end()
+
+
+def test_the_last_address_serves_while_the_resolver_fails():
+    rig = _Rig()
+    resolver = _Resolver(rig)
+    rig.run(10)
+    resolver.fails = True
+    rig.answers = lambda asked: []
+    rig.run(AGAIN_s + 3600)  # over 4 failures: it was asked again, in vain
+    assert resolver.calls >= 2 and len(rig.asked) >= 6
+    rig.answers = lambda asked: [answer_to(asked, NTP_s + rig.clock.up_s)]
+    asked = len(rig.asked)
+    rig.run(1300)
+    assert len(rig.asked) > asked and rig.lines[-1] == "time: from 127.0.0.1"
+    rig.end()
+
+
+def test_a_resolver_that_fails_slowly_is_left_alone_for_longer_than_it_took():
+    rig = _Rig(host="nobody.invalid")
+    resolver = _Resolver(rig, 30000)
+    resolver.fails = True
+    for _ in range(2 * 3600):
+        before, calls = rig.now, resolver.calls
+        rig.step()
+        if resolver.calls == calls:
+            rig.now += 500
+        else:
+            assert rig.now == before + 30000
+    held_s, all_s = 30 * resolver.calls, (rig.now - 1000) // 1000
+    assert resolver.calls >= 4 and held_s * 5 < all_s, (held_s, all_s)
     rig.end()
 
 
