@@ -106,7 +106,7 @@ def build(fw, config, read_s, ticks_ms, module, log, wlan=None, year=None, boot_
     for code in config.faults:
         journal.note(code, 1, 0)
     services = [view, clock, journal, Planner(view, fw.wishes, config), Console(view, log)]
-    wifi = network(services, wlan, config, clock, journal, module, log) if config["wifi_ssid"] else None
+    wifi = network(services, view, wlan, config, clock, journal, module, log) if config["wifi_ssid"] else None
     if config["mqtt_host"]:
         # Loaded here and not in the thread: an import adds to what both threads see.
         gc.collect()  # or what it loads lies between garbage, and its buffer finds no whole piece
@@ -119,7 +119,7 @@ def build(fw, config, read_s, ticks_ms, module, log, wlan=None, year=None, boot_
     return Services(services, journal, ticks_ms, log)
 
 
-def network(services, wlan, config, clock, journal, module, log):
+def network(services, view, wlan, config, clock, journal, module, log):
     # The services of a board's own network; None: its radio is missing, which was told on the console.
     if wlan is None:
         journal.note(F_WIFI, 1, 0)
@@ -127,7 +127,7 @@ def network(services, wlan, config, clock, journal, module, log):
     gc.collect()
     from firmware.net.wifi import Wifi
 
-    wifi = Wifi(wlan, config, journal, log)
+    wifi = Wifi(wlan, config, journal, view.control, log)
     services.append(wifi)
     if config["ntp_host"]:
         from firmware.net.sntp import Sntp

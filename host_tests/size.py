@@ -57,7 +57,7 @@ config['wifi_ssid'] = 'attic'
 made = []
 gc.collect()
 before = gc.mem_alloc()
-services.network(made, wlan, config, clock, journal, socket, print)
+services.network(made, view, wlan, config, clock, journal, socket, print)
 from firmware.net.wifi import power_up
 power_up(Network, print)
 gc.collect()

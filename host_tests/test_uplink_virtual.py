@@ -217,6 +217,7 @@ def test_a_flood_neither_hides_the_newest_valid_order_nor_stops_the_rest(rig):
 
 def test_a_board_waits_for_its_network_and_tells_what_happened_meanwhile():
     wlan = WLAN()
+    wlan.active(True)
     wlan.air = NO_NETWORK
     rig = Rig(clock_set=False, wlan=wlan, wifi_ssid="attic", ntp_host="")
     for _ in range(60):

@@ -1,5 +1,7 @@
 # `network` as the ESP32's port of MicroPython has it (network_wlan.c): connect() only begins, the last reason stays
 # until an address is there, status("rssi") is for who is associated, and connect() fails while a try is under way.
+# isconnected() is what the radio's last event was. One that hangs (`hangs`) raises none any more: a try leads nowhere,
+# an address that is gone stays, nobody leaves; starting it anew mends that.
 NO_NETWORK, REFUSED, NO_ADDRESS, GOOD = 201, 202, 1, 0
 _CONNECTING, _IDLE, _GOT_IP, _LEFT = 1001, 1000, 1010, 8
 
@@ -9,7 +11,8 @@ class WLAN:
     PM_NONE = 0
 
     def __init__(self, interface=0):
-        self.radio = self.broken = False
+        self.radio = self.broken = self.hangs = False
+        self.starts = 0
         self.air = GOOD  # what a try would come to
         self.options = {}
         self.tries = []
@@ -19,20 +22,23 @@ class WLAN:
     def active(self, on):
         if self.broken:
             raise OSError("WiFi Out of Memory")
+        if on and not self.radio:
+            self.starts += 1
+            self.hangs = self._trying = False
         self.radio = on
 
     def config(self, **options):
         self.options.update(options)
 
     def connect(self, ssid, key=None):
-        if self._trying or self.broken:
+        if self._trying or self.broken or not self.radio:
             raise OSError("Wifi Internal State Error")
         self.tries.append((ssid, key))
         self._trying = True
 
     def pass_time(self):
         # What the air makes of a try; reconnects=0: an error ends it.
-        if self._trying:
+        if self._trying and not self.hangs:
             self._associated = self.air in (GOOD, NO_ADDRESS)
             self._joined = self.air == GOOD
             self._trying = self.air == NO_ADDRESS
@@ -44,6 +50,8 @@ class WLAN:
         self._reason = reason
 
     def disconnect(self):
+        if self.hangs:
+            return
         if self._trying or self._joined:
             self.lose(_LEFT)
         self._trying = False
