@@ -5,6 +5,7 @@ import random
 import pytest
 
 from host_tests.replay_rig import bench_session, candump_log, lines, read
+from hw_tests.bench.frame import Frame
 from hw_tests.bench.gbt27930 import codec
 from hw_tests.bench.replay import station
 from hw_tests.bench.replay.logs import open_log
@@ -30,6 +31,17 @@ def test_the_firmware_follows_its_own_session(session, tmp_path):
     assert result.faults == []
     assert all(line["same"] in ("bytes", "word") for line in station.answers(result))
     assert result.current_most_A > 10
+
+
+def test_what_a_car_says_long_before_the_session_is_left_out(tmp_path):
+    """As a recorded Leaf ZE1, whose 700 came alone for some seconds, four minutes before its session."""
+    session = bench_session("chademo")
+    alone = [(n / 10, Frame(0x700, False, bytes((1, 2, 0, 0, 6, 0, 0, 0)))) for n in range(100)]
+    path = candump_log(alone + [(t_s + 120, frame) for t_s, frame in session], tmp_path / "log")
+    status, rows = lines(path, "--view", "station")
+    assert status == 0 and rows[-1]["followed"] and rows[-1]["same_phases"]
+    (out,) = [row for row in rows if row["kind"] == "left_out"]
+    assert out["messages"] == 100 and out["to_s"] < 10
 
 
 def test_coarse_time_stamps_do_not_matter(session, tmp_path):

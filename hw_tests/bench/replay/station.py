@@ -22,6 +22,7 @@ _GRACE_s = 120.0  # the firmware's own times: insulation test, precharge, retrie
 _TAIL_s = 2.0  # after the last frame
 _LEASE_ms = 80_000_000
 _SILENT_s = 0.5
+_APART_s = 10.0  # both sides silent for longer: what was said before is no part of the session
 _LOG_ENDS_s = 0.2
 _UNSEEN = ("insulation",)  # a charger may tell the voltage of its test to the car or keep it to itself
 
@@ -97,15 +98,21 @@ class _Stage:
 
 
 def sessions(tolds: list[Told], dialect: Dialect) -> list[list[Told]]:
-    """A log cut where a charger begins anew: a plug of its own for each session."""
-    begins_s = [phase.t_s for phase in tell(tolds, dialect).phases if phase.name == "handshake"][1:]
-    parts: list[list[Told]] = [[]]
-    for told in tolds:
-        if begins_s and told.side == CHARGER and told.t_s >= begins_s[0]:
-            begins_s.pop(0)
-            parts.append([])
-        parts[-1].append(told)
-    return parts
+    """A log cut where sessions begin: a plug of its own for each. What was said before the first is left out."""
+    begins_s = [phase.t_s for phase in tell(tolds, dialect).phases if phase.name == "handshake"]
+    cuts, since = [], 0
+    for begin_s in begins_s:
+        charger = next(i for i, told in enumerate(tolds) if told.side == CHARGER and told.t_s >= begin_s)
+        cuts.append(_after_silence(tolds, since, charger) or (charger if cuts else 0))
+        since = charger
+    cuts = cuts or [0]
+    return [tolds[begin:end] for begin, end in zip(cuts, [*cuts[1:], len(tolds)])]
+
+
+def _after_silence(tolds: list[Told], since: int, until: int) -> int:
+    """The first entry after the last long silence between the two; 0 if nobody was silent."""
+    apart = (at for at in range(until, since, -1) if tolds[at].t_s - tolds[at - 1].t_s > _APART_s)
+    return next(apart, 0)
 
 
 def play(tolds: list[Told], dialect: Dialect, out: Show | None = None) -> Result:
@@ -205,6 +212,9 @@ def show(stream: Iterable[Told], dialect: Dialect, counts: Counts, out: Show) ->
     tolds = list(stream)
     parts = sessions(tolds, dialect)
     followed = True
+    if before := [told for told in tolds if told.t_s < parts[0][0].t_s]:
+        out.line({"kind": "left_out", "t_s": before[0].t_s, "to_s": before[-1].t_s, "messages": len(before),
+                  "reason": f"said more than {_APART_s:.0f} s before the session"})  # fmt: skip
     for number, part in enumerate(parts, 1):
         if len(parts) > 1:
             out.line({"kind": "session", "t_s": part[0].t_s, "number": number, "of": len(parts)})
