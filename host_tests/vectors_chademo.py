@@ -1,7 +1,9 @@
 """Golden vectors of CHAdeMO: bytes, what they mean, and where each comes from. Data only; runs on MicroPython too.
 
-House units and sign. "log" is the recorded session of a Leaf ZE0 on a bidirectional home charger; "facts" stands in
-chademo.md section 2; "table" is built by hand from the layout there.
+House units and sign. "log" is the recorded session of a Leaf ZE0 on a bidirectional home charger; "ZE1" a Leaf ZE1 of
+40 kWh on a public charger, 2022-06-02 (logs.candump of github.com/F1atline/Nissan-Leaf-ZE1-CHAdeMO-CAN-Logs), whose 110,
+201 and 700 a second ZE1 sent with the same bytes in July 2023 (ZE1-chademo-starting-and-charging.csv of
+github.com/dalathegreat/EV-CANlogs); "facts" stands in chademo.md section 2; "table" is built by hand from the layout there.
 """
 
 CAR_IDS = {
@@ -15,6 +17,7 @@ FROM_CAR = (
     ("V100", "00 00 00 00 B3 01 F0 00", {"battery_max_dV": 4350, "constant": 240, "least_dA": 0}, "log, first"),
     ("V100", "00 00 00 00 B3 01 64 00", {"battery_max_dV": 4350, "constant": 100}, "log"),
     ("V100", "06 00 2C 01 B3 01 FF 00", {"least_dA": 60, "battery_min_dV": 3000, "constant": 255}, "table"),
+    ("V100", "06 00 00 00 B3 01 F0 00", {"least_dA": 60, "battery_max_dV": 4350, "constant": 240}, "ZE1, first"),
     ("V101", "00 00 00 00 00 00 00 00", {"minutes": 0, "capacity_Wh": 0}, "log, first"),
     ("V101", "00 00 00 00 00 F0 00 00", {"minutes": 0, "capacity_Wh": 24000}, "log, before k"),
     ("V101", "00 FF 3C 00 00 DE 00 00", {"minutes": 60, "capacity_Wh": 22200}, "log"),
@@ -28,9 +31,11 @@ FROM_CAR = (
     ("V102", "02 9A 01 00 00 C9 49 00", {"status": 0xC9, "soc_raw": 73}, "log, permitted"),
     ("V102", "02 9A 01 0C 00 C1 49 00", {"status": 0xC1, "request_dA": 120}, "log, running"),
     ("V102", "02 9A 01 00 00 C0 49 00", {"status": 0xC0}, "log, stopping"),
+    ("V102", "02 9A 01 00 00 80 03 00", {"status": 0x80, "target_dV": 4100, "soc_raw": 3}, "ZE1, first"),
     ("V102", "01 68 01 2C 04 01 8F 00", {"number": 1, "target_dV": 3600, "errors": 4, "soc_raw": 143}, "table"),
     ("V102", "02 9A 01 00 E5 C1 49 00", {"errors": 5}, "table: bits that are none of the five"),
     ("V103", "77 01 00 00 00 00 00 00", {"voltage_dV": 3750}, "table"),
+    ("V110", "01 00 00 00 00 00 00 00", {"abilities": 1, "extended_dA": 0}, "ZE1"),
     ("V110", "03 2C 01 00 00 00 00 00", {"abilities": 3, "extended_dA": 3000}, "table"),
     (
         "V200",
@@ -38,10 +43,12 @@ FROM_CAR = (
         {"discharge_dA": 0, "discharge_min_dV": 2500, "least_raw": 255, "most_raw": 255},
         "log, first: garbage",
     ),
+    ("V200", "FF 00 00 00 FA 00 1A FF", {"least_raw": 26, "most_raw": 255}, "ZE1, first"),
     ("V200", "FF 00 00 00 FA 00 43 B2", {"discharge_dA": 0, "least_raw": 67, "most_raw": 178}, "log"),
     ("V200", "F0 00 00 00 FA 00 43 B2", {"discharge_dA": 150}, "log, running"),
+    ("V201", "02 00 00 00 00 00 00 00", {"sequence": 2, "discharge_min": 0, "available_Wh": 0}, "ZE1"),
     ("V201", "02 2C 01 64 00 00 00 00", {"sequence": 2, "discharge_min": 300, "available_Wh": 10000}, "facts, table"),
-    ("V700", "01 02 00 00 06 00 00 00", {"maker": 1}, "facts"),
+    ("V700", "01 02 00 00 06 00 00 00", {"maker": 1}, "ZE1"),
 )
 
 # What the charger says: encoder, arguments, bytes, source.
