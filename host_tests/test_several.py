@@ -24,7 +24,7 @@ def test_each_is_told_with_its_result(monkeypatch: pytest.MonkeyPatch, capsys: p
     results = several.play(runs(), 2)
     assert sorted(results) == [("charge_only_2015-from_the_start", True), ("charge_only_2015-later", True)]
     text = capsys.readouterr().out
-    assert "charge_only_2015-later: pass after 3 s" in text and "2 of 2" in text
+    assert "charge_only_2015-later: pass after 3 s" in text and "1 to play" in text and "0 to play, about 0 min" in text
     assert "held" not in text and "files:" not in text
 
 
@@ -44,7 +44,10 @@ def test_one_that_crashes_tells_why(monkeypatch: pytest.MonkeyPatch, capsys: pyt
 def test_every_scenario_is_played_with_every_vehicle(monkeypatch: pytest.MonkeyPatch) -> None:
     played: list[list[tuple[str, str]]] = []
 
-    def play(runs: list[Scenario], jobs: int) -> list[tuple[str, bool]]:
+    later: list[int] = []
+
+    def play(runs: list[Scenario], jobs: int, left: int) -> list[tuple[str, bool]]:
+        later.append(left)
         played.append([(each.run_name, each.vehicle) for each in runs])
         return [(each.run_name, True) for each in runs]
 
@@ -52,6 +55,7 @@ def test_every_scenario_is_played_with_every_vehicle(monkeypatch: pytest.MonkeyP
     assert command_line.main(["scenarios", "--jobs", "2"]) == 0
     for round_ in played:
         assert len({name for name, _ in round_}) == len(round_)  # two of one name would share a folder
+    assert later == [sum(map(len, played[turn:])) for turn in range(1, len(played) + 1)]  # what is still to come
     everything: set[Any] = {run for round_ in played for run in round_}
     assert {("evening", "gbt27930"), ("evening", "chademo"), ("emergency-cc1_lost_40", "chademo")} <= everything
     modelled = [name for name in scenario.known() if "can" in scenario.load(name).plant]  # a chip: in virtual time only

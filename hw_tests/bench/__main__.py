@@ -68,11 +68,12 @@ def play_all(runs: list[Scenario], stepped: bool) -> int:
 def play_beside(names: list[str], vehicle: str, jobs: int) -> int:
     """All variants live, with every vehicle that they are for (or the one named), `jobs` at a time."""
     rounds = [[vehicle] if vehicle else scenario.vehicles(name) for name in names]
-    results = []
-    for turn in range(max(map(len, rounds))):  # two runs of one scenario share a folder: not at the same time
-        runs = [each for name, vehicles in zip(names, rounds, strict=True) if turn < len(vehicles)
-                for each in _variants(name, "", vehicles[turn])]  # fmt: skip
-        results += several.play(runs, jobs)
+    turns = [[each for name, vehicles in zip(names, rounds, strict=True) if turn < len(vehicles)
+              for each in _variants(name, "", vehicles[turn])] for turn in range(max(map(len, rounds)))]  # fmt: skip
+    results, left = [], sum(map(len, turns))
+    for runs in turns:  # two runs of one scenario share a folder: not at the same time
+        left -= len(runs)
+        results += several.play(runs, jobs, left)
     return _told(results)
 
 

@@ -21,8 +21,9 @@ def _command(each: Scenario) -> list[str]:
     return [*words, "--variant", each.variant] if each.variant else words
 
 
-def play(runs: Sequence[Scenario], jobs: int) -> list[tuple[str, bool]]:
-    """Name and whether it passed, of each in the order in which they ended; tells each when it has."""
+def play(runs: Sequence[Scenario], jobs: int, later: int = 0) -> list[tuple[str, bool]]:
+    """Name and whether it passed, of each in the order in which they ended; tells each when it has, and how many are
+    left, with the `later` ones of other calls."""
     begun_s, results = time.monotonic(), []
     with ThreadPoolExecutor(jobs) as pool:
         waiting = {pool.submit(_played, each): each for each in runs}
@@ -31,8 +32,9 @@ def play(runs: Sequence[Scenario], jobs: int) -> list[tuple[str, bool]]:
                 passed, text = done.result()
                 results.append((waiting[done].run_name, passed))
                 print(text if not passed else text.splitlines()[-1])
-                left_s = (time.monotonic() - begun_s) / len(results) * (len(runs) - len(results))
-                print(f"  {len(results)} of {len(runs)}, about {left_s / 60:.0f} min left", flush=True)
+                left = len(runs) - len(results) + later
+                left_s = (time.monotonic() - begun_s) / len(results) * left
+                print(f"  {left} to play, about {left_s / 60:.0f} min left", flush=True)
         except KeyboardInterrupt:
             pool.shutdown(cancel_futures=True)
             raise
