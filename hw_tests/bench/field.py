@@ -80,12 +80,12 @@ class Field:
     def insulation_kohm(self) -> float:
         """The resistance to earth that the station's monitor is connected to now."""
         plant = self.plant
-        parts = [self.station_kohm]
+        leak_mS = 1 / max(self.station_kohm, 0.001)
         if plant.contactor.closed:
-            parts.append(self.cable_kohm)
+            leak_mS += 1 / max(self.cable_kohm, 0.001)
             if plant.plugged and plant.car_contactor.closed:
-                parts.append(self.car_kohm)
-        return 1 / sum(1 / max(part, 0.001) for part in parts)
+                leak_mS += 1 / max(self.car_kohm, 0.001)
+        return 1 / leak_mS
 
     # --- the board's side ---
     def heard(self, data: bytes, now_ms: int) -> None:

@@ -66,6 +66,8 @@ class Pins:
         self.d1 = Relay(params.pilot_ms, params.pilot_ms)
         self.d2 = Relay(params.pilot_ms, params.pilot_ms)
         self.feedback = Relay(params.feedback_ms, params.feedback_ms)
+        self._followers = (self.aux, self.feedback, self.d1, self.d2)  # what moves with nobody waiting for it
+        self._driven, self._fed = 0, False  # the mask and the coils' supply that the relays were driven by
         self.feedback_fault: bool | None = None
         self._edge_ms: int | None = None  # the last edge of the heartbeat
         self._lost_ms: int | None = now_ms - params.coil_hold_ms
@@ -94,31 +96,26 @@ class Pins:
             self._later.pop(0)[1]()
         mask, plant = self.mask, self.plant
         self._chain(now_ms)
-        plant.contactor.drive(self.coils and bool(mask & OUT_CONTACTOR), now_ms)
-        plant.bleed.drive(bool(mask & OUT_BLEED), now_ms)
-        self.lock.drive(bool(mask & OUT_LOCK), now_ms)
-        self.aux.drive(bool(mask & OUT_AUX), now_ms)
+        if mask != self._driven or self.coils != self._fed:
+            self._drive(mask, now_ms)
         self.feedback.drive(plant.contactor.closed, now_ms)
         if self.lock.moving and self.lock.step(now_ms) and self._pulling_ms is not None:
             self.unplug(self._pulling_ms)
-        if self.aux.moving:
-            self.aux.step(now_ms)
-        if self.feedback.moving:
-            self.feedback.step(now_ms)
+        for relay in self._followers:
+            if relay.moving:
+                relay.step(now_ms)
         plant.aux_V = self.params.aux_V if self.aux.closed and plant.plugged else 0.0
-        self._pilot(mask, now_ms)
-
-    def _pilot(self, mask: int, now_ms: int) -> None:
-        plant, d1, d2 = self.plant, self.d1, self.d2
-        d1.drive(bool(mask & OUT_D1), now_ms)
-        d2.drive(bool(mask & OUT_D2), now_ms)
-        if d1.moving:
-            d1.step(now_ms)
-        if d2.moving:
-            d2.step(now_ms)
-        plant.d1, plant.d2 = d1.closed, d2.closed
+        plant.d1, plant.d2 = self.d1.closed, self.d2.closed
         if plant.vehicle.coil_by_station:
             plant.vehicle.supply()
+
+    def _drive(self, mask: int, now_ms: int) -> None:
+        """The coils, where one may have changed."""
+        self._driven, self._fed = mask, self.coils
+        self.plant.contactor.drive(self.coils and bool(mask & OUT_CONTACTOR), now_ms)
+        self.plant.bleed.drive(bool(mask & OUT_BLEED), now_ms)
+        for relay, output in ((self.lock, OUT_LOCK), (self.aux, OUT_AUX), (self.d1, OUT_D1), (self.d2, OUT_D2)):
+            relay.drive(bool(mask & output), now_ms)
 
     @property
     def alive(self) -> bool:
