@@ -1,9 +1,10 @@
 """Golden vectors of CHAdeMO: bytes, what they mean, and where each comes from. Data only; runs on MicroPython too.
 
 House units and sign. "log" is the recorded session of a Leaf ZE0 on a bidirectional home charger; "ZE1" a Leaf ZE1 of
-40 kWh on a public charger, 2022-06-02 (logs.candump of github.com/F1atline/Nissan-Leaf-ZE1-CHAdeMO-CAN-Logs), whose 110,
-201 and 700 a second ZE1 sent with the same bytes in July 2023 (ZE1-chademo-starting-and-charging.csv of
-github.com/dalathegreat/EV-CANlogs); "facts" stands in chademo.md section 2; "table" is built by hand from the layout there.
+40 kWh on a public charger, 2022-06-02 (logs.candump of github.com/F1atline/Nissan-Leaf-ZE1-CHAdeMO-CAN-Logs), and a
+second ZE1 sent the same 110, 201 and 700 in July 2023 (ZE1-chademo-starting-and-charging.csv of
+github.com/dalathegreat/EV-CANlogs); "facts" stands in chademo.md section 2; "table" is built by hand
+from the layout there.
 """
 
 CAR_IDS = {

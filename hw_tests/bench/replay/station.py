@@ -100,7 +100,8 @@ class _Stage:
 def sessions(tolds: list[Told], dialect: Dialect) -> list[list[Told]]:
     """A log cut where sessions begin: a plug of its own for each. What was said before the first is left out."""
     begins_s = [phase.t_s for phase in tell(tolds, dialect).phases if phase.name == "handshake"]
-    cuts, since = [], 0
+    cuts: list[int] = []
+    since = 0
     for begin_s in begins_s:
         charger = next(i for i, told in enumerate(tolds) if told.side == CHARGER and told.t_s >= begin_s)
         cuts.append(_after_silence(tolds, since, charger) or (charger if cuts else 0))
