@@ -2,8 +2,9 @@
 
 MicroPython keeps one entry for each distinct identifier that it loads: 7 bytes and the text, in tables that grow by
 doubling, so that one name too many takes a piece of 9 KB. Names that begin with an underscore are nobody else's affair,
-and in code that never passes arguments by keyword neither are parameters: they may share names across files. The source
-stays as it is; public names and line numbers stay in the image too, so a trace still says file, line and public name.
+and in code that never passes arguments by keyword neither are parameters: they may share names across files. Those that
+anybody in the image names in a call stay, and those that can be given in no other way. The source stays as it is;
+public names and line numbers stay in the image too, so a trace still says file, line and public name.
 
     shortener = Shortener({name: text of every file of the image that is ours})
     text = shortener.shorten(name)
@@ -35,6 +36,7 @@ class Shortener:
         self._trees = {name: ast.parse(text) for name, text in texts.items()}
         self._taken = {each for tree in self._trees.values() for each, *_ in _names(tree)} | keep
         self._keep = keep | {each for tree in self._trees.values() for each in _imported(tree)}
+        self._named = {each for tree in self._trees.values() for each in _by_name(tree)}
         self._short = self._colour()
 
     def _colour(self) -> dict[str, str]:
@@ -96,13 +98,25 @@ class Shortener:
             free = (each for each in _shorts("") if each not in self._taken and len(each) <= 2)
             new = {}
             for inner in ast.walk(node):
-                if isinstance(inner, ast.arg) and inner.arg != "self" and inner.arg not in new and len(inner.arg) > 1:
+                if isinstance(inner, ast.arg) and self._shortens(inner.arg) and inner.arg not in new:
                     new[inner.arg] = next(free)
             for inner in ast.walk(node):
                 if isinstance(inner, ast.arg) and inner.arg in new:
                     yield inner.arg, inner.lineno, inner.col_offset, new[inner.arg]
                 elif isinstance(inner, ast.Name) and inner.id in new:
                     yield inner.id, inner.lineno, inner.col_offset, new[inner.id]
+
+    def _shortens(self, parameter: str) -> bool:
+        return parameter != "self" and len(parameter) > 1 and parameter not in self._named
+
+
+def _by_name(tree: ast.Module) -> Iterator[str]:
+    """Parameters that a call names, and those behind a star, which it must."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.keyword) and node.arg:
+            yield node.arg
+        elif isinstance(node, ast.arguments):
+            yield from (each.arg for each in node.kwonlyargs)
 
 
 def _outermost(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.Lambda]:
