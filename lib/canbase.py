@@ -225,6 +225,8 @@ class Controller:
         if at == self._next:
             self.poll()
             if at == self._next:
+                if self._views[0] is None and arg is not None:
+                    self._views = _of(arg[1])  # in the first pass of a loop, not with its first frame
                 return None
         if arg is None:
             arg = [0, memoryview(bytearray(8)), 0, 0]

@@ -318,6 +318,24 @@ def _locked(desk, data, counters):
     return gc.mem_alloc() - before - clock.allocated
 
 
+def check_the_first_frame_allocates_nothing_after_a_look_at_nothing(make):
+    if not hasattr(gc, "mem_alloc"):
+        return
+    import micropython
+
+    desk = make()
+    assert desk.can.recv(desk.held) is None
+    desk.from_peer(frame(0x123, b"\x01"))
+    desk.clock.wait(2 * MS)
+    gc.collect()
+    micropython.heap_lock()
+    try:
+        got = desk.can.recv(desk.held)
+    finally:
+        micropython.heap_unlock()
+    assert got is desk.held and got[0] == 0x123 and bytes(got[1]) == b"\x01"
+
+
 def check_sending_and_receiving_allocate_nothing(make):
     if not hasattr(gc, "mem_alloc"):
         return  # CPython has no such count
