@@ -212,6 +212,7 @@ class Driver(Modules):
         record = self._now
         if record[V_AGE_ms] >= SILENT_ms:
             self._complain(F_CONVERTER_SILENT, order, now)
+            self._off_at = now  # who is not heard cannot report OFF: its time begins when it is heard again
             return
         if record[V_FAULT]:
             self._complain(F_CONVERTER_FAULT, order, now)

@@ -34,6 +34,33 @@ def test_silence_is_a_fault_only_when_it_matters():
         assert rig.writes()[-1] in ((SWITCH, 0xA1), (CURRENT, 0))
 
 
+def silenced(rig, ticks=500):
+    """In use, and then not heard for so long; what the stage makes of it."""
+    rig.ready().start(CHARGE, 100).modules.silent.add(0)
+    rig.wire.until(lambda: rig.faults.has(F_CONVERTER_SILENT))
+    rig.order.on, rig.order.current_dA = 0, 0
+    rig.tick(ticks)
+    return rig
+
+
+def test_a_converter_that_is_heard_again_has_its_time_to_report_off():
+    for modules in (1, 3):
+        rig = silenced(Rig(modules))
+        rig.modules.silent.clear()
+        rig.ready()
+        assert rig[V_ON] == 0 and not rig.faults.has(F_CONVERTER_OFF), "it was silent, nothing else"
+
+
+def test_one_that_is_heard_again_and_stays_on_is_told_in_that_time():
+    rig = silenced(Rig())
+    rig.modules.on[0] = 1
+    rig.modules.deaf.add(SWITCH)
+    rig.modules.silent.clear()
+    begun = rig.wire.now
+    rig.wire.until(lambda: rig.faults.has(F_CONVERTER_OFF))
+    assert 1650 <= rig.wire.now - begun <= 1750  # 1.5 s and twice the reaction
+
+
 def test_one_silent_module_of_three_is_silence():
     rig = Rig(3).ready().start(CHARGE, 100)
     rig.modules.silent.add(2)
