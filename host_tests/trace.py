@@ -3,8 +3,9 @@
     record(scenario, path)            play a scenario on CPython and keep what went into each tick and what came out
     replay(path, ...) -> Replay       feed it to the compiled image in MicroPython; outputs must be the same
 
-The replay has neither drivers nor emulators and measures what needs the real interpreter: instructions and allocation
-of every tick. `host_tests/board/replay.py` is its MicroPython side and describes the file.
+The replay has no emulators and measures what needs the real interpreter: instructions and allocation of every tick.
+`host_tests/board/replay.py` is its MicroPython side and describes the file. It has no CAN drivers either, unless the
+session was played on modelled chips: then the real ones run in it, too, on what their chips said (trace_chips.py).
 """
 
 import json
@@ -16,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from host_tests.trace_chips import Tape
+from hw_tests.bench.chip_can import ChipCan
 from hw_tests.bench.config import text_of
 from hw_tests.bench.scenario import Scenario
 from hw_tests.bench.stepped import parameters, play
@@ -26,6 +29,9 @@ MICROPYTHON = ROOT / "build" / "bin" / "micropython"
 REPLAYER = ROOT / "host_tests" / "board" / "replay.py"
 BOARD = ROOT / "build" / "board"
 PLAIN = (str(MICROPYTHON), "-X", "heapsize=160k")
+# On chips: the image's files, the drivers and the replay's own sources are more than a board has to hold. What a tick
+# allocates is the same.
+ROOMY = (str(MICROPYTHON), "-X", "heapsize=256k")
 
 
 class _Ear:
@@ -81,8 +87,15 @@ class TracedWorld(StepWorld):
     def __init__(self, path: Path, *args: Any, **how: Any):
         self._path = path
         self._file: Any = None
+        self._tape: Tape | None = None
         self.ticks_traced = 0
         super().__init__(*args, **how)
+
+    def _with_chips(self, chip: str) -> list[ChipCan]:
+        chips = super()._with_chips(chip)
+        if chips:
+            self._tape = Tape(chips, chips_of(self._path))
+        return chips
 
     def boot(self, cause: int = 0) -> None:
         """The first boot is traced, a second ends the trace."""
@@ -95,8 +108,11 @@ class TracedWorld(StepWorld):
             self.fw.fieldbus._line._uart = self._field
         self._file = self._path.open("wb")
         control = self.fw.control
-        control.car_can, control.converter_can = _Ear(control.car_can), _Ear(control.converter_can)
-        self._ears = (control.car_can, control.converter_can)
+        self._ears = _Ear(control.car_can), _Ear(control.converter_can)
+        if self._tape is not None:
+            self._tape.booted()
+        else:
+            control.car_can, control.converter_can = self._ears
         self._wishes = [array("i", wish) for wish in self.fw.wishes.posted]
         self._fresh = False
         sample = self.io.sample
@@ -143,6 +159,8 @@ class TracedWorld(StepWorld):
         )  # fmt: skip
         field = b"".join(self._field.heard)  # a tick has one readinto() at most
         self._file.write(head + b"".join(wishes + car.heard + converter.heard) + bytes((len(field),)) + field)
+        if self._tape is not None:
+            self._tape.ticked()
         self.ticks_traced += 1
 
     def close(self) -> None:
@@ -150,12 +168,20 @@ class TracedWorld(StepWorld):
         if self._file is not None:
             self._file.close()
             self._file = None
+            if self._tape is not None:
+                self._tape.close()
+
+
+def chips_of(path: Path) -> Path:
+    """Where the chips' part of a trace lies."""
+    return path.with_suffix(".chips")
 
 
 def record(scenario: Scenario, path: Path, world: type["TracedWorld"] | None = None, **how: Any) -> dict[str, Any]:
     """Play `scenario` in virtual time: trace into `path`, its configuration beside it (.json). Returns the summary."""
     car, plant, station = parameters(scenario)
     path.parent.mkdir(parents=True, exist_ok=True)
+    chips_of(path).unlink(missing_ok=True)
     path.with_suffix(".json").write_text(text_of(station), encoding="utf-8")
     lived = (world or TracedWorld)(path, car, plant, station, **how)
     summary = play(scenario, lived)
@@ -175,18 +201,20 @@ class Replay:
     calls: list[tuple[int, ...]]
     free_min_B: int
     differing: list[int]  # ticks whose outputs were not those of the recording
+    costly: list[int]  # ticks in which a controller was lost or tried again
 
 
 class ReplayFailed(Exception):
     """The image did not run the trace to its end: what MicroPython said."""
 
 
-def replay(path: Path, mode: str = "lock", ticks: int = 0, interpreter: tuple[str, ...] = PLAIN) -> Replay:
+def replay(path: Path, mode: str = "lock", ticks: int = 0, interpreter: tuple[str, ...] = ()) -> Replay:
     """Replay a trace on the image of build/board; `ticks` 0: all of it.
 
-    `mode`: "lock": the heap is locked in every other tick, gc.mem_alloc() taken round the ones between; "count": each
-    tick stands between the marks that host_tests/perf.py counts by, and its outputs are not compared.
+    `mode`: "lock": the heap is locked in every other tick that is not costly, gc.mem_alloc() taken round the others;
+    "count": each tick stands between the marks that host_tests/perf.py counts by, and its outputs are not compared.
     """
+    interpreter = interpreter or (ROOMY if chips_of(path).exists() else PLAIN)
     done = subprocess.run(
         [*interpreter, str(REPLAYER), str(BOARD), str(path), str(path.with_suffix(".json")), mode, str(ticks)],
         capture_output=True, text=True, timeout=900,
@@ -198,5 +226,6 @@ def replay(path: Path, mode: str = "lock", ticks: int = 0, interpreter: tuple[st
     ticks_ = [tuple(map(int, row.split())) for row in rows if row and row[0].isdigit()]
     calls = [tuple(map(sum, zip(row[2:5], row[5:8], strict=True))) for row in ticks_]
     return Replay(
-        [row[0] for row in ticks_], [row[1] for row in ticks_], calls, told["free_min_B"], told["differing"]
-    )
+        [row[0] for row in ticks_], [row[1] for row in ticks_], calls, told["free_min_B"], told["differing"],
+        told["costly"],
+    )  # fmt: skip

@@ -6,6 +6,7 @@
 # "<BBi", 14 bytes a frame "<IBB8s", and what came on the RS-485 line: a length of one byte, and the bytes.
 # Prints "phase bytes calls..." a tick and one JSON line. MODE is "lock" (see measured) or "count": os.getenv and
 # os.unsetenv then enclose every tick, where host_tests/perf.py has callgrind set its count to zero and write it down.
+# A session on modelled chips has a second file beside it, and the real CAN drivers run: see replay_chips.py.
 # "fieldbus", "energy": they enclose that room's step alone (host_tests/perf_field.py).
 import gc
 import io
@@ -209,7 +210,7 @@ def read(file, can, count, room):
         can.bytes[i][:] = data
 
 
-def measured(tick, now):
+def measured(tick, now, costly):
     # Bytes allocated. With the heap locked a tick that wants memory raises; it sees what is freed again, too.
     if mode == "count":
         os.getenv("tick")
@@ -219,7 +220,7 @@ def measured(tick, now):
     if mode != "lock":
         tick(now)
         return 0
-    if now % 20 == 0:
+    if now % 20 == 0 and not costly:
         micropython.heap_lock()
         try:
             tick(now)
@@ -231,10 +232,19 @@ def measured(tick, now):
     return gc.mem_alloc() - before
 
 
-def play(fw, field, file):
-    io, car, converter = fw.io, fw.car_can, fw.converter_can
+def on_chips(tape, tick, now):
+    # The interrupts of the time before the tick, the tick, those after it. The drivers have done all, and that alone.
+    tape.load()
+    tape.between()
+    size_B = measured(tick, now, tape.costly)
+    tape.between()
+    return size_B
+
+
+def play(fw, field, file, car, converter, tape):
+    io = fw.io
     tick = fw.control.tick
-    differing = []
+    differing, costly = [], []
     number = 0
     free_min = 1 << 30
     while not int(most) or number < int(most):
@@ -258,12 +268,27 @@ def play(fw, field, file):
         if number % 16 == 0:  # what reading allocates is collected outside the tick
             gc.collect()
             free_min = min(free_min, gc.mem_free())
-        print(values[7], measured(tick, values[0]), *(car.calls + converter.calls if mode == "count" else ()))
-        if mode == "lock" and (io.outputs, car.check_sum(), converter.check_sum()) != values[8:11]:
+        size_B = on_chips(tape, tick, values[0]) if tape else measured(tick, values[0], False)
+        print(values[7], size_B, *(car.calls + converter.calls if mode == "count" else ()))
+        same = mode != "lock" or (io.outputs, car.check_sum(), converter.check_sum()) == values[8:11]
+        if tape and tape.costly:
+            costly.append(number)
+        if not same or (tape and not tape.is_over()):
             if len(differing) < 10:
                 differing.append(number)
         number += 1
-    return differing, free_min
+    return {"free_min_B": free_min, "differing": differing, "costly": costly}
+
+
+def the_chips():
+    path = trace.rsplit(".", 1)[0] + ".chips"
+    try:
+        os.stat(path)
+    except OSError:
+        return None
+    from replay_chips import Tape
+
+    return Tape(path)
 
 
 def run():
@@ -271,7 +296,10 @@ def run():
     config = configs.load(config_file)
     can = Can if mode == "lock" else QuickCan
     field = Field() if mode == "lock" else QuickField()
-    fw = main.assemble(main.the_board(), config, Board(), can(), can(), Rtc(), lambda bit_s, parity: (field, None))
+    car, converter = can(), can()
+    tape = the_chips()
+    cans = tape.drivers() if tape else (car, converter)
+    fw = main.assemble(main.the_board(), config, Board(), *cans, Rtc(), lambda bit_s, parity: (field, None))
     if mode == "count":
         calibrate(can())
     elif mode != "lock":
@@ -280,8 +308,7 @@ def run():
             os.unsetenv("tick")
         setattr(fw.control, mode, Marked(getattr(fw.control, mode)))
     with open(trace, "rb") as file:
-        differing, free_min = play(fw, field, file)
-    print(json.dumps({"free_min_B": free_min, "differing": differing}))
+        print(json.dumps(play(fw, field, file, car, converter, tape)))
 
 
 run()

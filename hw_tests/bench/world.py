@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hw_tests.bench.chip_can import KINDS, ChipCan
+from hw_tests.bench.chip_can import KINDS, ChipCan, reset_drivers
 from hw_tests.bench.config import text_of
 from hw_tests.bench.minisocket import Sockets
 from hw_tests.bench.virtual import CONVERTER_bit_s, Surroundings
@@ -212,6 +212,7 @@ class StepWorld:
         self._converter_can: Any = VirtualCan(around.station_converter, around.now_ms)
         cans = [self._car_can, self._converter_can]
         if self._chips:
+            reset_drivers()
             self._car_can, self._converter_can = self._chips
             cans = [chip.boot() for chip in self._chips]
         for node in (around.station_car, around.station_converter):
