@@ -12,6 +12,7 @@ VIEW     ?= messages
 CHECK    ?=
 CAN      ?=
 CAN_CONVERTER ?=
+RS485    ?=
 BROKER   ?=
 PROFILE  ?=
 PORT     ?=
@@ -41,7 +42,7 @@ help: ## show this list
 	@echo "  a board: PORT (/dev/ttyUSB0), BOARD ($(BOARDS)), FILE (station.json)"
 	@echo "  its tests: ONLY (03), WIRED (relays can_bus meter insulation), GIVEN (minutes=60)"
 	@echo "  an emulator alone: CAN (slcan:/dev/ttyACM0), PROFILE (leaf_ze1)"
-	@echo "  a run against a board: PORT, CAN (the car's bus), CAN_CONVERTER, BROKER (192.168.1.5:18830)"
+	@echo "  a run against a board: PORT, CAN (the car's bus), CAN_CONVERTER, RS485 (/dev/ttyUSB2: for a meter, a monitor), BROKER (192.168.1.5:18830)"
 	@echo "  a recording: LOG (file), PROTOCOL (gbt27930, chademo), VIEW (messages, session, station), CHECK (1)"
 	@echo "Scenarios: $(basename $(notdir $(wildcard hw_tests/bench/scenarios/[a-z]*.toml))); one variant: ARGS=\"--variant NAME\"."
 
@@ -59,7 +60,7 @@ converter: bootstrap ## an emulated converter alone on an adapter: CAN=socketcan
 
 bench: bootstrap ## the same against a board: PORT=/dev/ttyUSB0 CAN=slcan:/dev/ttyACM0 CAN_CONVERTER=slcan:/dev/ttyACM1 (docs/bench.md)
 	@$(RUN) -m hw_tests.bench.against_board $(SCENARIO) --port "$(PORT)" --can "$(CAN)" --can-converter "$(CAN_CONVERTER)" \
-		$(if $(VEHICLE),--vehicle $(VEHICLE)) $(if $(BROKER),--broker "$(BROKER)") $(ARGS)
+		$(if $(RS485),--rs485 "$(RS485)") $(if $(VEHICLE),--vehicle $(VEHICLE)) $(if $(BROKER),--broker "$(BROKER)") $(ARGS)
 
 flash: bootstrap ## bring a board to this image: PORT=/dev/ttyUSB0, the first time BOARD=lilygo_t2can; into ROM if it has some (docs/desk.md)
 	@$(RUN) -m hw_tests.desk flash --port "$(PORT)" --board "$(BOARD)" $(ARGS)

@@ -1,12 +1,16 @@
-"""A board on the bench for tests: host_tests/board/bench_repl.py on a pseudo-terminal, its CAN buses as wires."""
+"""A board on the bench for tests: host_tests/board/bench_repl.py on a pseudo-terminal, its CAN buses as wires, its
+field bus as another pseudo-terminal."""
 
 import os
+import select
+import socket
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
-from host_tests.desk_board import BLOCK_B, DeskBoard, command
+from host_tests.desk_board import BLOCK_B, DeskBoard, Wire, command
 from hw_tests.bench.processes import free_port
 from hw_tests.desk import image as images
 from hw_tests.desk import rom
@@ -15,11 +19,11 @@ from hw_tests.desk.board import at_prompt
 ROOT = Path(__file__).resolve().parent.parent
 PROGRAM = ROOT / "host_tests/board/bench_repl.py"
 ESP32 = "{'platform': 'esp32'}"
-BUSES = {"car": "CAN_CAR", "converter": "CAN_CONVERTER"}
+BUSES = {"car": "CAN_CAR", "converter": "CAN_CONVERTER", "field": "FIELD"}
 
 
 class BenchDeskBoard(DeskBoard):
-    """An ESP32 with two MCP2518FD on the buses `ports` (bus -> TCP port of a wire's door for the board)."""
+    """An ESP32 with two MCP2518FD on the buses `ports` (bus, or "field" -> TCP port of a wire's door for the board)."""
 
     def __init__(self, flash, notes, ports, blocks=64, rom_blocks=128):
         self.notes = Path(notes)
@@ -62,6 +66,41 @@ class BenchDeskBoard(DeskBoard):
         return [line.split() for line in self.notes.read_text().splitlines()]
 
 
+class FieldWire(Wire):
+    """An RS-485 line between an adapter at `device` and the board's UART, which connects to `port`."""
+
+    def __init__(self):
+        super().__init__()
+        self._door = socket.create_server(("127.0.0.1", 0))
+        self.port = self._door.getsockname()[1]
+        self._start(self._carry)
+
+    def _carry(self):
+        """Both ways, for the newest board that has come."""
+        board = None
+        while True:
+            heard = [self._stop_read, self._door, self.master] + ([board] if board else [])
+            ready = select.select(heard, [], [])[0]
+            if self._stop_read in ready:
+                return
+            if self._door in ready:
+                board = self._door.accept()[0]
+            elif board in ready:
+                data = board.recv(4096)
+                self.say(data)
+                board = board if data else None
+            elif board:
+                board.sendall(os.read(self.master, 4096))
+
+    @property
+    def speed(self):
+        """What the adapter was last set to, as termios has it."""
+        return termios.tcgetattr(self._slave)[4]
+
+    def _end(self):
+        self._door.close()
+
+
 class Buses:
     """Two CAN buses, each with a door for the board and one for an adapter."""
 
@@ -86,8 +125,6 @@ class Buses:
 
 def wait_for_port(port, for_s=30.0):
     """Until somebody listens there; a hang fails."""
-    import socket
-
     end = time.monotonic() + for_s
     while True:
         try:

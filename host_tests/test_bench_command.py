@@ -8,12 +8,13 @@ import shutil
 import signal
 import subprocess
 import sys
+import termios
 from pathlib import Path
 
 import pytest
 
-from firmware.boards import bench_2x_mcp2518fd
-from host_tests.bench_desk_board import BenchDeskBoard, Buses, wait_for_port
+from firmware.boards import bench_2x_mcp2518fd, esp32_2x_mcp2518fd
+from host_tests.bench_desk_board import BenchDeskBoard, Buses, FieldWire, wait_for_port
 from hw_tests.bench import against_board, interpreter, vehicles
 from hw_tests.desk import image as images
 from hw_tests.desk.board import at_prompt
@@ -54,23 +55,25 @@ def files(board):
         return {name: prompt.read(name) for name in ("config.json", "config.user.json")}
 
 
-def command(port, cans=("socket://127.0.0.1:1", "socket://127.0.0.1:2"), words=("evening",), broker="127.0.0.1"):
+def command(port, cans=("socket://127.0.0.1:1", "socket://127.0.0.1:2"), words=("evening",), broker="127.0.0.1",
+            rs485=""):  # fmt: skip
     """The words of `make bench`."""
     can, converter = cans
-    return [*words, "--port", port, "--can", can, "--can-converter", converter, "--broker", broker]
+    words = [*words, "--port", port, "--can", can, "--can-converter", converter, "--broker", broker]
+    return [*words, "--rs485", rs485] if rs485 else words
 
 
 def played(there, vehicle, words, run_name):
     """Play it as `make bench` does: exit status, its words, the summary, the board's notes, the user's files."""
-    with Buses(vehicles.vehicle(vehicle).bit_s) as buses:
+    with Buses(vehicles.vehicle(vehicle).bit_s) as buses, FieldWire() as field:
         for port in buses.board.values():
             wait_for_port(port)
-        with BenchDeskBoard(*there, buses.board) as board:
+        with BenchDeskBoard(*there, {**buses.board, "field": field.port}) as board:
             cans = buses.adapter["car"], buses.adapter["converter"]
-            words = command(board.device, cans, words)
+            words = command(board.device, cans, words, rs485=field.device)
             done = subprocess.run([sys.executable, "-c", QUICK, *words], cwd=ROOT, capture_output=True, text=True,
                                   timeout=300)  # fmt: skip
-            kept, noted = files(board), board.noted()
+            kept, noted = files(board), [*board.noted(), ["adapter", field.speed]]
     made = json.loads((against_board.RUNS / run_name / "summary.json").read_text())
     return done.returncode, done.stdout + done.stderr, made, noted, kept
 
@@ -80,6 +83,14 @@ def outputs_stay_off(noted):
     safe = {str(pin): str(1 - on) for _, pin, on in bench_2x_mcp2518fd.OUTPUTS}
     driven = [each[1:] for each in noted if each[0] == "pin" and each[1] in safe]
     assert {pin for pin, _ in driven} == set(safe) and all(level == safe[pin] for pin, level in driven)
+
+
+def field_bus_was_real(noted, vehicle):
+    """The GB/T scenario has a meter and a monitor: the board's own UART, and the adapter at the station's speed."""
+    id, tx, rx, _ = esp32_2x_mcp2518fd.FIELD
+    made = [each[1:] for each in noted if each[0] == "uart"]
+    assert made == ([[str(id), "19200", "8", "0", "1", str(tx), str(rx), "0"]] if vehicle == "gbt27930" else [])
+    assert not made or ["adapter", termios.B19200] in noted
 
 
 def starved(made):
@@ -103,6 +114,7 @@ def test_a_scenario_from_the_command_line_to_its_summary(there, vehicle):
     assert not [file for file in run.rglob("*") if file.is_file() and b"by the desk" in file.read_bytes()]
     assert [each[0] for each in noted].index("rtc") < [each[0] for each in noted].index("wifi")  # it knows the time
     outputs_stay_off(noted)
+    field_bus_was_real(noted, vehicle)
     assert made["micropython"] == {"version": "1.25.0", "word_bits": 32, "image": "rom"}
     assert status == (made["result"] != "pass"), text
     if made["result"] != "pass" and starved(made):
@@ -113,8 +125,10 @@ def test_a_scenario_from_the_command_line_to_its_summary(there, vehicle):
 @pytest.mark.skipif("SLUICE_IDLE" not in os.environ, reason="real time, and long: SLUICE_IDLE=1 if idle")
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_a_bench_that_ends_under_power_leaves_a_safe_board_and_the_users_configuration(there, how):
-    with Buses(vehicles.vehicle("gbt27930").bit_s) as buses, BenchDeskBoard(*there, buses.board) as board:
-        words = command(board.device, (buses.adapter["car"], buses.adapter["converter"]), RUNS["gbt27930"][0])
+    with Buses(vehicles.vehicle("gbt27930").bit_s) as buses, FieldWire() as field, \
+            BenchDeskBoard(*there, {**buses.board, "field": field.port}) as board:  # fmt: skip
+        cans = buses.adapter["car"], buses.adapter["converter"]
+        words = command(board.device, cans, RUNS["gbt27930"][0], rs485=field.device)
         bench = subprocess.Popen([sys.executable, "-um", "hw_tests.bench.against_board", *words], cwd=ROOT,
                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)  # fmt: skip
         seen = next(line for line in bench.stdout if "phase" in line and "precharge" in line)

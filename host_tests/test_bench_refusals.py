@@ -47,13 +47,55 @@ def said(capsys, words):
         (("/dev/null", SLCAN, ("no/such.toml",)), "there is no scenario 'such'"),
         (("/dev/null", SLCAN, ("emergency", "--variant", "watchdog_reset")), "needs a hand inside the board"),
         (("/dev/null", SLCAN, ("bad_can",)), "a model of the CAN chip"),
-        (("/dev/null", SLCAN, ("meter",)), "the bench has no adapter for that"),
+        (("/dev/null", SLCAN, ("meter",)), "name an adapter on the board's, RS485=/dev/ttyUSB2"),
+        (("/dev/null", SLCAN, ("meter",), "127.0.0.1", "/dev/null"), "RS485 and PORT are both /dev/null"),
+        (("/dev/null", SLCAN, ("meter",), "127.0.0.1", "/dev/no_such_adapter"), "RS485 and CAN are both /dev/no_such"),
         (("/dev/null", SLCAN, ("evening",), "192.0.2.1"), "no broker can listen there"),
         (("/dev/null", SLCAN, ("evening",), "127.0.0.1:x"), "after the colon comes a TCP port"),
     ],
 )
 def test_each_has_its_sentence(given, sentence, capsys):
     assert sentence in said(capsys, command(*given))
+
+
+@pytest.mark.parametrize(
+    ("rs485", "sentence"),
+    [
+        ("/dev/no_such_line", "RS485: there is no port /dev/no_such_line"),
+        ("/dev/zero", "RS485: /dev/zero cannot be opened"),
+        ("socket://127.0.0.1:9", "RS485=socket://127.0.0.1:9 cannot be opened"),
+        ("tin://can", "RS485=tin://can cannot be opened"),
+    ],
+)
+def test_an_adapter_on_the_field_bus_that_cannot_serve_has_its_sentence(rs485, sentence, capsys, monkeypatch):
+    monkeypatch.setattr(against_board, "open_adapter", lambda *_: Shut())
+    assert sentence in said(capsys, command("/dev/null", words=("meter",), rs485=rs485))
+
+
+def test_a_busy_adapter_on_the_field_bus_has_its_sentence(capsys, monkeypatch):
+    monkeypatch.setattr(against_board, "open_adapter", lambda *_: Shut())
+    with Stranger() as line, opened(line.device):
+        words = command("/dev/null", words=("meter",), rs485=line.device)
+        assert f"RS485: {line.device} is busy: close the program that has it open" in said(capsys, words)
+
+
+class Shut:
+    """An adapter that was there."""
+
+    def shutdown(self):
+        pass
+
+
+def test_with_an_adapter_on_the_field_bus_meter_and_monitor_are_played():
+    given = against_board.arguments(["all", "--rs485", "/dev/ttyUSB2"])
+    runs, skipped = against_board.playable(given)
+    played = {each.run_name: each for each in runs}
+    for name in ("meter", "insulation"):
+        assert {f"{name}-{variant}" for variant in scenario.variants(name)} <= set(played)
+    assert not [line for line in skipped if "RS-485" in line]
+    # The slaves do not pace what a real line paces; nothing else is another.
+    assert played["meter-good"].plant == {**scenario.load("meter", "good").plant, "field_bit_s": 11_000_000}
+    assert played["evening"].plant == scenario.load("evening").plant
 
 
 def test_a_scenario_with_an_exception_or_a_loss_of_power_is_played():

@@ -6,7 +6,7 @@
 #     CAN_CAR    ("mcp2515", SPI, CS, INT, crystal in Hz), ("mcp2518fd", the same), or ("native", id, TX, RX); a sixth
 #                word of the first two is the chip's reset pin
 #     CAN_CONVERTER alike; CAN_RX_FRAMES: how many frames each holds while nobody reads
-#     FIELD      (UART id, TX, RX, DE or None)
+#     FIELD      (UART id, TX, RX, DE or None); None: no pins are free
 #
 # The watchdog of the ESP32 cannot be stopped, only made longer. It runs from here on, with a long time while the
 # station is assembled: a part that fails at start is tried again after a reset. A hang takes up to twice the time until
@@ -76,6 +76,8 @@ class Wires:
 
     def field(self, bit_s, parity):
         # The RS-485 line, and the pin of its direction if the transceiver has one.
+        if not self._field:
+            raise ValueError("this board has no pins for meter or monitor: configure none")
         id, tx, rx, de = self._field
         parity = {"none": None, "even": 0, "odd": 1}[parity]
         uart = machine.UART(id, bit_s, 8, parity, 1, tx=machine.Pin(tx), rx=machine.Pin(rx), timeout=0)

@@ -1,8 +1,9 @@
 # An ESP32 on the bench, played by MicroPython on a PC: desk_repl.py with a chip behind it. What the board's own parts
 # are stood in by: pins by fake_machine.py, every level that a pad is driven to noted in a file; the two MCP2518FD by
-# slcan over sockets, told apart by their chip selects; Wi-Fi by fake_network.py, which notes whom it was asked to join.
+# slcan over sockets, told apart by their chip selects; the UART of the field bus by another socket; Wi-Fi by
+# fake_network.py, which notes whom it was asked to join.
 #
-#   PINS: the file; CAN_CAR, CAN_CONVERTER: TCP ports (environment); the words of desk_repl.py
+#   PINS: the file; CAN_CAR, CAN_CONVERTER, FIELD: TCP ports (environment); the words of desk_repl.py
 import os
 import socket
 import sys
@@ -20,6 +21,14 @@ NOTES = open(os.getenv("PINS"), "a")
 def note(*words):
     NOTES.write(" ".join([str(word) for word in words]) + "\n")
     NOTES.flush()
+
+
+def connected(name):
+    stream = socket.socket()
+    stream.connect(socket.getaddrinfo("127.0.0.1", int(os.getenv(name)))[0][-1])
+    stream.setsockopt(6, 1, 1)  # TCP_NODELAY
+    stream.setblocking(False)
+    return stream
 
 
 class Chip(fake_machine.Chip):
@@ -40,11 +49,17 @@ class Driver:
     def CAN(id, bit_s, sample_point, port):
         from slcan_core import CAN
 
-        stream = socket.socket()
-        stream.connect(socket.getaddrinfo("127.0.0.1", int(os.getenv(PORTS[port[1].id])))[0][-1])
-        stream.setsockopt(6, 1, 1)  # TCP_NODELAY
-        stream.setblocking(False)
-        return CAN(stream, bit_s)
+        return CAN(connected(PORTS[port[1].id]), bit_s)
+
+
+class Uart:
+    def __init__(self, id, bit_s, bits, parity, stop, tx, rx, timeout):
+        note("uart", id, bit_s, bits, parity, stop, tx.id, rx.id, timeout)
+        stream = connected("FIELD")
+        self.readinto, self.write = stream.readinto, stream.write
+
+    def txdone(self):
+        return True
 
 
 class Network:
@@ -65,7 +80,7 @@ class Time:
         time.sleep_ms(ms or 1)
 
 
-fake_machine._Module.RTC = Rtc
+fake_machine._Module.RTC, fake_machine._Module.UART = Rtc, Uart
 fake_machine.install(Chip())
 sys.modules["mcp2518fd"], sys.modules["network"], sys.modules["time"] = Driver, Network(), Time()
 sys.path[:2] = [sys.path[0]]

@@ -181,3 +181,16 @@ def test_the_field_bus_has_its_row():
     for name in ("esp32_2x_mcp2515", "lilygo_t2can"):
         uart, tx, rx, _ = Board(name).FIELD
         assert uart in (1, 2) and tx != rx
+
+
+def test_a_board_without_pins_for_the_field_bus_says_so():
+    rig, board = Rig(), Board()
+    board.FIELD = None
+    hardware = rig.connect(board)
+    try:
+        hardware.field(9600, "none")
+    except ValueError as error:
+        assert "no pins for meter or monitor" in str(error)
+    else:
+        raise AssertionError("it has made a UART of nothing")
+    rig.close()

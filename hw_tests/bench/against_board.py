@@ -1,7 +1,7 @@
 """`make bench`: the scenarios of `make run` against a real board, the emulators on real CAN adapters.
 
     python -m hw_tests.bench.against_board evening --port /dev/ttyUSB0 --can slcan:/dev/ttyACM0 \\
-        --can-converter slcan:/dev/ttyACM1
+        --can-converter slcan:/dev/ttyACM1 [--rs485 /dev/ttyUSB2]
 
 Everything that can be wrong is looked at before anything of the board is touched; docs/bench.md, "Scenarios against a
 board".
@@ -9,6 +9,7 @@ board".
 
 import argparse
 import contextlib
+import os
 import socket
 import sys
 from collections.abc import Sequence
@@ -18,6 +19,7 @@ from typing import Any
 from hw_tests.bench import for_boards, scenario, summary
 from hw_tests.bench.adapter import AdapterError, open_adapter, parse
 from hw_tests.bench.bench_board import BenchBoard
+from hw_tests.bench.field_bridge import open_line
 from hw_tests.bench.live import Live
 from hw_tests.bench.scenario import Scenario, ScenarioError
 from hw_tests.bench.vehicles import vehicle
@@ -32,6 +34,7 @@ RUNS = ROOT / "build" / "bench"
 ALL = "all"
 PATIENCE_s = 20.0  # a board that has just lost its bench says `energised` for 10 s: 5 s, and its way out
 CONVERTER_bit_s = 125_000
+_ANY_LINE = (9600, "none")  # to see whether there is an adapter; a run has its own
 _SOMEWHERE = ("192.0.2.1", 9)  # RFC 5737; nothing is sent there, the system only says by which address it would
 
 
@@ -45,6 +48,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--port", default="", help="the board's serial port")
     parser.add_argument("--can", default="", help="the adapter on the car's bus")
     parser.add_argument("--can-converter", default="", help="the adapter on the converter's bus")
+    parser.add_argument("--rs485", default="", help="the adapter on the board's field bus: a port, or a pyserial URL")
     parser.add_argument("--broker", default="", help="host[:port] of this computer, as the board reaches it")
     parser.add_argument("--restore", action="store_true", help="only put the user's configuration back")
     return parser.parse_args(words)
@@ -52,7 +56,8 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
 
 # --- what can be wrong ---
 def adapters(given: argparse.Namespace) -> dict[str, str]:
-    """The adapter of each bus; AdapterError if one is missing, no adapter, or cannot serve here."""
+    """The adapter of each bus, and of the field bus ("field") if one was given; AdapterError if one is missing, no
+    adapter, or cannot serve here."""
     found = {"car": given.can, "converter": given.can_converter}
     for bus, text in found.items():
         with _named("CAN" if bus == "car" else "CAN_CONVERTER", bus):
@@ -60,7 +65,16 @@ def adapters(given: argparse.Namespace) -> dict[str, str]:
                 raise AdapterError(f"{text}: python-can's virtual buses end at their process: no board is on one")
     if given.can == given.can_converter:
         raise AdapterError(f"CAN and CAN_CONVERTER are both {given.can}: each bus needs an adapter of its own")
-    return found
+    return {**found, **_field(given)}
+
+
+def _field(given: argparse.Namespace) -> dict[str, str]:
+    """The adapter on the field bus, if any; no other wire's port."""
+    others = {"PORT": given.port, "CAN": parse(given.can).channel, "CAN_CONVERTER": parse(given.can_converter).channel}
+    for variable, name in others.items():
+        if given.rs485 and os.path.realpath(name) == os.path.realpath(given.rs485):
+            raise AdapterError(f"RS485 and {variable} are both {given.rs485}: the field bus needs its own adapter")
+    return {"field": given.rs485} if given.rs485 else {}
 
 
 @contextlib.contextmanager
@@ -79,11 +93,11 @@ def playable(given: argparse.Namespace) -> tuple[list[Scenario], list[str]]:
     for name, folder in _named_by(given):
         for variant in [given.variant] if given.variant else scenario.variants(name, folder):
             each = scenario.load(name, variant, given.vehicle, folder)
-            reason = for_boards.why_not(each)
+            reason = for_boards.why_not(each, bool(given.rs485))
             if reason:
                 skipped.append(f"{each.run_name} cannot be played on a board: {reason}")
             else:
-                runs.append(each)
+                runs.append(for_boards.on_a_line(each))
     if not runs:
         raise ScenarioError("; ".join(skipped[:3]))
     return runs, skipped
@@ -129,6 +143,8 @@ def can_be_opened(found: dict[str, str], runs: Sequence[Scenario]) -> None:
     for bus, bit_s in (("car", vehicle(runs[0].vehicle).bit_s), ("converter", CONVERTER_bit_s)):
         with _named("CAN" if bus == "car" else "CAN_CONVERTER", bus):
             open_adapter(found[bus], bit_s).shutdown()
+    if "field" in found:
+        open_line(found["field"], *_ANY_LINE).close()
 
 
 # --- play ---

@@ -11,14 +11,17 @@ import json
 import re
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import serial
 
+from hw_tests.bench import for_boards
 from hw_tests.bench.firmware import FirmwareBoard
 from hw_tests.bench.live import Live
 from hw_tests.bench.processes import ProcessDied
 from hw_tests.desk.board import Board, Failed
+from hw_tests.desk.configure import judged
 from hw_tests.desk.desk import Desk
 from hw_tests.desk.image import BOARD_NAME, IMAGE, ROM_FILE
 from hw_tests.desk.trouble import Trouble
@@ -88,7 +91,7 @@ class BenchBoard:
     Args:
         board: in the raw REPL.
         desk: whom to tell.
-        adapters: by bus (car, converter), the word that names its CAN adapter.
+        adapters: by bus (car, converter, field), the word that names its adapter.
     """
 
     def __init__(self, board: Board, desk: Desk, adapters: Mapping[str, str]):
@@ -192,18 +195,27 @@ class BenchBoard:
             raise ProcessDied(f"the board does not start: {error}") from None
 
     def _bridge(self, run: Live) -> None:
-        """One for each bus, and until both have their adapters."""
+        """One for each bus, and until all have their adapters."""
         until_s, logs = time.monotonic() + BRIDGE_s, {}
         for bus, bit_s in (("car", run.kind.bit_s), ("converter", 125_000)):
             logs[bus] = run.processes.python(
                 f"bridge_{bus}", "bridge", "--can", self.adapters[bus], "--bitrate", str(bit_s),
                 "--wire", f"socket://127.0.0.1:{run.port[f'{bus}_station']}").log  # fmt: skip
+        if for_boards.needs_line(run.scenario):
+            logs["field"] = self._field_bridge(run)
         for bus, log in logs.items():
             while "joined" not in log.read_text(errors="replace"):
                 run.processes.check()
                 if time.monotonic() > until_s:
                     raise Trouble(f"the bridge to {self.adapters[bus]} was not there within {BRIDGE_s:.0f} s")
                 time.sleep(0.02)
+
+    def _field_bridge(self, run: Live) -> Path:
+        """The log of the bridge on the field bus, at the speed and parity that the station is told."""
+        _, config = judged(run.folder / "config.json")
+        return run.processes.python(
+            "bridge_field", "field_bridge", "--rs485", self.adapters["field"], "--bit-s", str(config["fieldbus_bit_s"]),
+            "--parity", config["fieldbus_parity"], "--line", f"127.0.0.1:{run.port['field']}").log  # fmt: skip
 
 
 def _now() -> tuple[int, ...]:
