@@ -204,12 +204,16 @@ def name_of(names, index):
 
 
 # Ring of events, control -> services.
-E_CODE = const(0)  # fault code (firmware.faults), or EV_PHASE
-E_STATE = const(1)  # 1 raised, 0 cleared; for EV_PHASE the new phase
-E_DATA = const(2)
+E_CODE = const(0)  # fault code (firmware.faults), or EV_...
+E_STATE = const(1)  # 1 raised, 0 cleared; for EV_PHASE the new phase; for the others a sum of RESULT_...
+E_DATA = const(2)  # of EV_INSULATION kohm
 E_AT = const(3)  # ticks
 EVENT_SLOTS = const(4)
 EV_PHASE = const(0)  # code 0 is no fault: a change of phase
+EV_INSULATION = const(64)  # nor are those from 64 on: an insulation test with a monitor has ended
+EV_SELF_TEST = const(65)  # the monitor's own
+RESULT_PASSED = const(1)
+RESULT_ALARM = const(2)  # the device's own
 _EVENTS = const(32)
 _DEAD_dV = const(600)  # 60 V: may be touched (docs/safety.md)
 _DEAD_dA = const(10)

@@ -8,6 +8,7 @@ from firmware.contract import OFF, RUN
 from firmware.faults import F_INSULATION, F_MONITOR
 from firmware.station import (
     C_PHASE,
+    EV_SELF_TEST,
     I_ALARM,
     I_COUNT,
     I_TEST,
@@ -15,6 +16,7 @@ from firmware.station import (
     PH_ENDED,
     PH_FAULT,
     PH_PLUGGED,
+    RESULT_PASSED,
     S_CONTACTOR,
     TEST_FAILED,
     TEST_NONE,
@@ -44,6 +46,7 @@ class Monitor:
         self._after = frame(number, *part.FUNCTION_AFTER) if part.FUNCTION_AFTER else None
         self._least_kohm = least_kohm
         self._faults = faults
+        self._events = station.events
         self._record = station.insulation.now
         self._sense = station.sense.now
         self._control = station.control.now
@@ -107,9 +110,12 @@ class Monitor:
             record[I_TEST] = TEST_PASSED
             self._failed = 0
             self._writes = self._after
+            self._events.put(EV_SELF_TEST, RESULT_PASSED, UNKNOWN, self._now)
         self._tests = 0
 
     def _fail(self, record, now):
+        if not self._failed:  # it is tried again every 10 s, and that is told once
+            self._events.put(EV_SELF_TEST, 0, UNKNOWN, now)
         self._failed = 1
         if record[I_TEST] != TEST_FAILED:
             record[I_TEST] = TEST_FAILED

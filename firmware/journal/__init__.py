@@ -17,6 +17,7 @@ from firmware.station import (
     E_CODE,
     E_DATA,
     E_STATE,
+    EV_INSULATION,
     EV_PHASE,
     G_METER,
     METER_GOOD,
@@ -24,6 +25,8 @@ from firmware.station import (
     METER_NONE,
     PH_IDLE,
     PHASE_NAMES,
+    RESULT_ALARM,
+    RESULT_PASSED,
     C_SOC_permille,
     G_EXPORT_Wh,
     G_IMPORT_Wh,
@@ -42,8 +45,8 @@ _SEQ = const(0)  # counts from 1 since boot over both kinds: a gap is a loss
 _UP_s = const(1)  # of an interval, its end
 _SESSION = const(2)  # 0: no car
 # An event:
-_CODE = const(3)  # fault code, or EV_PHASE
-_STATE = const(4)  # 1 raised, 0 cleared; of EV_PHASE the new phase
+_CODE = const(3)  # fault code, or EV_...
+_STATE = const(4)  # 1 raised, 0 cleared; of the others as in station.py
 _DATA = const(5)
 _EVENT_SLOTS = const(6)
 # An interval at the meter:
@@ -133,7 +136,7 @@ class Journal:
             self._keep(code, state, data, 0)
 
     def _keep(self, code, state, data, age_s):
-        if code != EV_PHASE:
+        if EV_PHASE < code < FAULTS:
             self.active[code] = state
         record = self._head(age_s)
         record[_CODE] = code
@@ -217,6 +220,9 @@ class Journal:
             text.word("code", "phase")
             text.word("phase", name_of(PHASE_NAMES, record[_STATE]))
             return
+        if code >= FAULTS:
+            self._write_test(text, code, record[_STATE], record[_DATA])
+            return
         name, mrec, action = fault_text.words_of(code, record[_DATA])
         text.word("code", name)
         text.word("state", "raised" if record[_STATE] else "cleared")
@@ -226,6 +232,13 @@ class Journal:
         text.number("data", record[_DATA])
         if record[_STATE]:
             text.word("action", action)
+
+    def _write_test(self, text, code, result, kohm):
+        text.word("code", "insulation_test" if code == EV_INSULATION else "self_test")
+        text.word("result", "passed" if result & RESULT_PASSED else "failed")
+        text.number("insulation_kohm", kohm)
+        if result & RESULT_ALARM:
+            text.number("alarm", 1)
 
     def done(self, kind):
         # The record written last is safe elsewhere. It may have given way meanwhile: then nothing is taken.

@@ -40,7 +40,7 @@ class Stage:
             return Insulate(self)
         from firmware.stage.measure import Measure
 
-        return Measure(self, station.insulation.now, config["insulation_min_kohm"])
+        return Measure(self, station, config["insulation_min_kohm"])
 
     def step(self, now, want):
         sense, reached, order = self.sense, self.reached, self.order

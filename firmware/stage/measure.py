@@ -1,7 +1,7 @@
 # INSULATE with an insulation monitor (GB/T 18487.1-2015 B.3.3): K1/K2 are closed onto a dead cable, link and cable go
 # to the test voltage, the monitor's resistance decides, all is bled and the contactors open again. Cable and inlet are
 # under test, up to the car's own contactors. The limit is insulation_min_kohm: its least, 100 kohm, is 100 ohm a volt
-# at 1,000 V, more than any board of ours has.
+# at 1,000 V, more than any board of ours has. How a test ended is told as an event; one that was broken off has none.
 from micropython import const
 
 from firmware.contract import CHARGE
@@ -16,9 +16,11 @@ from firmware.faults import (
 from firmware.signals import OUT_BLEED, OUT_CONTACTOR, OUT_ENABLE
 from firmware.stage.off import SAFE_dV
 from firmware.station import (
+    EV_INSULATION,
     I_ALARM,
     I_COUNT,
     I_TEST,
+    RESULT_PASSED,
     TEST_PASSED,
     V_ON,
     V_READY,
@@ -55,16 +57,19 @@ _PARTED_dV = const(200)  # the link is bled and the inlet is not: a battery is b
 
 
 class Measure:
-    def __init__(self, stage, record, least_kohm):
+    def __init__(self, stage, station, least_kohm):
         self._stage = stage
-        self._record = record
+        self._record = station.insulation.now
+        self._events = station.events
         self._least_kohm = least_kohm
         self._state = _LOOK
         self._since = 0
         self._level_dV = 0
         self._count = self._good = self._bad = 0
+        self._kohm = UNKNOWN  # the newest that counts
 
     def begin(self, now):
+        self._kohm = UNKNOWN
         self._go(_LOOK, now)
         self._stage.relays &= ~OUT_CONTACTOR
 
@@ -147,7 +152,7 @@ class Measure:
         if record[I_COUNT] == self._count:
             return
         self._count = record[I_COUNT]
-        kohm = record[I_R_kohm]
+        kohm = self._kohm = record[I_R_kohm]
         if kohm == UNKNOWN and not record[I_ALARM]:
             self._good = 0
         elif kohm < self._least_kohm or record[I_ALARM]:
@@ -159,6 +164,7 @@ class Measure:
             self._bad = 0
             self._good += 1
             if self._good >= _GOOD:
+                self._ended(RESULT_PASSED, now)
                 self._stage.release()
                 self._go(_LOWER, now)
 
@@ -185,8 +191,13 @@ class Measure:
         elif (now - self._since) & TICKS_MASK >= _PART_ms:
             self._blame(link_dV, now)
 
+    def _ended(self, result, now):
+        self._events.put(EV_INSULATION, result | self._record[I_ALARM] << 1, self._kohm, now)
+
     def _fail(self, code, data, now):
         # K1/K2 open with the converter's OFF, not after it was reported: nothing flows, and the protocol goes on.
+        if _CLOSE <= self._state <= _HOLD:  # it had begun, and is not over
+            self._ended(0, now)
         self._stage.relays &= ~OUT_CONTACTOR
         self._stage.fail(code, data, now)
 

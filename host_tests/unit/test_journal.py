@@ -3,20 +3,25 @@ import json
 
 from firmware.clock import Clock
 from firmware.config import parse
-from firmware.faults import F_BROKER, F_CC1_LOST, F_SERVICE
+from firmware.faults import F_BROKER, F_CC1_LOST, F_SERVICE, FAULTS
 from firmware.journal import EVENT, METER, Journal, Ring
 from firmware.services import View
 from firmware.station import (
     C_PHASE,
     C_SESSION,
+    EV_INSULATION,
     EV_PHASE,
+    EV_SELF_TEST,
     PH_CHARGE,
     PH_IDLE,
+    RESULT_ALARM,
+    RESULT_PASSED,
     C_SOC_permille,
     G_EXPORT_Wh,
     G_IMPORT_Wh,
     Station,
 )
+from firmware.units import UNKNOWN
 from firmware.uplink.statement import Text
 
 SINCE_2000_s = 848314800  # a multiple of 900
@@ -81,6 +86,24 @@ def test_events_come_in_order_with_their_words():
     assert raised["mrec"] == 20 and raised["data"] == -7 and "plug" in raised["action"]
     assert (cleared["state"], cleared["seq"]) == ("cleared", 3) and "action" not in cleared
     assert raised["t"] == SINCE_2000_s + 946684800 + 1  # when it happened, not when it was fetched
+
+
+def test_the_results_of_insulation_tests_are_no_faults():
+    assert FAULTS <= EV_INSULATION < EV_SELF_TEST
+    rig = _Rig()
+    for code, result, kohm in ((EV_SELF_TEST, RESULT_PASSED, UNKNOWN), (EV_INSULATION, RESULT_PASSED, 2666),
+                               (EV_INSULATION, RESULT_ALARM, 41), (EV_INSULATION, 0, UNKNOWN)):  # fmt: skip
+        rig.station.events.put(code, result, kohm, rig.ms)
+    rig.step()
+    told = [{key: record[key] for key in record if key not in ("seq", "t", "session", "hist", "kind")}
+            for record in rig.all()]  # fmt: skip
+    assert told == [
+        {"code": "self_test", "result": "passed"},
+        {"code": "insulation_test", "result": "passed", "insulation_kohm": 2666},
+        {"code": "insulation_test", "result": "failed", "insulation_kohm": 41, "alarm": 1},
+        {"code": "insulation_test", "result": "failed"},
+    ]
+    assert not any(rig.journal.active)
 
 
 def test_the_active_faults_follow_the_events():

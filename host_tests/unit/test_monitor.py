@@ -8,12 +8,18 @@ from firmware.faults import F_INSULATION, F_MONITOR, Active
 from firmware.fieldbus import build
 from firmware.station import (
     C_PHASE,
+    E_CODE,
+    E_DATA,
+    E_STATE,
+    EV_SELF_TEST,
+    EVENT_SLOTS,
     I_ALARM,
     I_TEST,
     K_STAGE,
     PH_CHARGE,
     PH_ENDED,
     PH_IDLE,
+    RESULT_PASSED,
     S_CONTACTOR,
     TEST_FAILED,
     TEST_NONE,
@@ -113,6 +119,15 @@ class Rig:
     def __getitem__(self, slot):
         return self.station.insulation.now[slot]
 
+    def told(self):
+        # The self-tests' results, as told since the last look.
+        event, found = [0] * EVENT_SLOTS, []
+        while self.station.events.get(event):
+            if event[E_CODE] == EV_SELF_TEST:
+                assert event[E_DATA] == UNKNOWN
+                found.append(event[E_STATE])
+        return found
+
 
 KINDS = ("isocha425", "rn5893")
 BEGIN = {"isocha425": (8005, 0x5445), "rn5893": (0, 0x10)}
@@ -154,6 +169,23 @@ def test_a_self_test_that_is_never_seen_to_run_has_failed():
     rig.device.testing = 0
     rig.run(1000)
     assert rig[I_TEST] == TEST_PASSED and not rig.faults.has(F_MONITOR)
+
+
+def test_the_result_of_a_self_test_is_told_once():
+    for kind in KINDS:
+        rig = Rig(kind).tested()
+        assert rig.told() == [RESULT_PASSED]
+        rig.session(RUN, 1, PH_CHARGE)
+        rig.run(500).session(OFF, 0, PH_ENDED)
+        rig.tested()
+        assert rig.told() == [RESULT_PASSED]
+        rig.device.error = 1
+        rig.device.alarm = 2 if kind == "isocha425" else 0
+        rig.run(60000)  # tried again and again
+        assert rig.told() == [0]
+        rig.device.error = rig.device.alarm = 0
+        rig.run(11000).tested()
+        assert rig.told() == [RESULT_PASSED]
 
 
 def test_a_device_error_is_a_self_test_that_failed():

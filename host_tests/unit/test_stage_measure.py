@@ -10,7 +10,23 @@ from firmware.faults import (
     F_MONITOR,
 )
 from firmware.signals import OUT_BLEED, OUT_CONTACTOR
-from firmware.station import I_ALARM, I_COUNT, I_TEST, TEST_NONE, TEST_PASSED, V_READY, I_AGE_ms, I_R_kohm
+from firmware.station import (
+    E_CODE,
+    E_DATA,
+    E_STATE,
+    EV_INSULATION,
+    EVENT_SLOTS,
+    I_ALARM,
+    I_COUNT,
+    I_TEST,
+    RESULT_ALARM,
+    RESULT_PASSED,
+    TEST_NONE,
+    TEST_PASSED,
+    V_READY,
+    I_AGE_ms,
+    I_R_kohm,
+)
 from firmware.units import UNKNOWN
 from host_tests.unit.power_rig import Power
 
@@ -64,6 +80,15 @@ def fails_with(rig, code, ticks=3000):
     rig.want.mode = OFF
     rig.until(lambda: reached(rig).mode == OFF and not rig.closed and rig.link_dV < 600)
     assert not rig.stage.order.on
+
+
+def told(rig):
+    """The results that were told: (sum of RESULT_..., kohm) of each."""
+    event, found = [0] * EVENT_SLOTS, []
+    while rig.station.events.get(event):
+        if event[E_CODE] == EV_INSULATION:
+            found.append((event[E_STATE], event[E_DATA]))
+    return found
 
 
 def test_closed_dead_raised_read_bled_and_opened():
@@ -213,3 +238,54 @@ def test_contactors_that_the_gate_opens_end_it():
     rig.until(lambda: rig.stage.relays & OUT_BLEED and rig.closed)
     rig.stage.relays &= ~OUT_CONTACTOR
     fails_with(rig, F_BLEED, 200)
+
+
+def test_a_result_is_told_with_what_was_measured():
+    rig = Rig()
+    rig.closed_kohm = 321
+    rig.until(lambda: reached(rig).done)
+    assert told(rig) == [(RESULT_PASSED, 321)]
+    rig = Rig()
+    rig.closed_kohm = 99
+    fails_with(rig, F_INSULATION)
+    assert told(rig) == [(0, 99)]
+    rig = Rig().held()
+    rig.insulation[I_ALARM] = 1
+    fails_with(rig, F_INSULATION, 200)
+    assert told(rig) == [(RESULT_ALARM, 5000)]
+
+
+def test_a_test_that_came_to_no_number_is_told_as_failed_without_one():
+    rig = Rig().held()
+    rig.speaks = False
+    fails_with(rig, F_MONITOR, 520)
+    assert told(rig) == [(0, UNKNOWN)]
+    rig = Rig()
+    rig.faulty.add("contact sticks")
+    fails_with(rig, F_CONTACTOR_FEEDBACK, 100)
+    assert told(rig) == [(0, UNKNOWN)]
+
+
+def test_what_did_not_begin_and_what_went_wrong_afterwards_is_no_result():
+    rig = Rig(pack_dV=3800)
+    fails_with(rig, F_CAR_CONTACTOR_WELDED)
+    assert told(rig) == []
+    rig = bled("no bleed")
+    rig.until(lambda: reached(rig).fault, 610)
+    assert told(rig) == [(RESULT_PASSED, 5000)]
+    rig = Rig().held()
+    rig.want.mode = OFF  # broken off
+    rig.until(lambda: reached(rig).mode == OFF and not rig.closed)
+    assert told(rig) == []
+
+
+def test_each_test_has_its_own_number():
+    rig = Rig()
+    rig.until(lambda: reached(rig).done)
+    rig.want.mode = OFF
+    rig.until(lambda: reached(rig).mode == OFF and reached(rig).done)
+    rig.want.mode = INSULATE
+    rig.until(lambda: rig.closed)
+    rig.faulty.add("link stays down")
+    fails_with(rig, F_INSULATION)
+    assert told(rig) == [(RESULT_PASSED, 5000), (0, UNKNOWN)]

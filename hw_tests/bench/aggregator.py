@@ -20,6 +20,7 @@ class Aggregator:
         self.raised: dict[str, int] = {}  # by name of the fault
         self.active: dict[str, int] = {}  # faults that are raised now
         self.phases: list[str] = []  # in the order of the record
+        self.tests: dict[str, dict[str, Any]] = {}  # by name: the newest event with a result
         self.state: dict[str, Any] = {}
         self.state_at_s: float | None = None
         self.status: str | None = None
@@ -140,6 +141,8 @@ class Aggregator:
         code, state = str(message.get("code", "")), message.get("state")
         if code == "phase":
             self.phases.append(str(message.get("phase", message.get("data", ""))))
+        elif "result" in message:
+            self.tests[code] = message
         elif state == "raised":
             self.raised[code] = self.raised.get(code, 0) + 1
             self.active[code] = 1
@@ -187,6 +190,9 @@ class Aggregator:
             "told_floor_permille": state.get("floor_permille"),
             "told_import_Wh": state.get("import_Wh"),
             "told_export_Wh": state.get("export_Wh"),
+            "told_insulation": self.tests.get("insulation_test", {}).get("result"),
+            "told_insulation_kohm": self.tests.get("insulation_test", {}).get("insulation_kohm"),
+            "told_self_test": self.tests.get("self_test", {}).get("result"),
             "recorded_import_Wh": self._recorded_Wh("import_Wh"),
             "recorded_export_Wh": self._recorded_Wh("export_Wh"),
             "ticks": state.get("tick", {}).get("count"),

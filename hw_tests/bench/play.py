@@ -175,6 +175,8 @@ class Play:
         if event.get("code") == "phase":
             self.director.seen.setdefault(str(event.get("phase")), self.t_s)
             self.tell("told", f"phase {event.get('phase')}")
+        elif "result" in event:
+            self.tell("told", _words(event))
         else:
             self.tell("fault" if event.get("state") == "raised" else "cleared", _words(event))
 
