@@ -289,3 +289,28 @@ def test_each_test_has_its_own_number():
     rig.faulty.add("link stays down")
     fails_with(rig, F_INSULATION)
     assert told(rig) == [(RESULT_PASSED, 5000), (0, UNKNOWN)]
+
+
+def test_a_value_that_still_falls_is_waited_for():
+    """A monitor that comes from 5 Mohm to what there is by a quarter every reading, as the bench's do, or slower."""
+    for share in (2, 4, 8, 16):
+        for kohm in (60, 95, 130):
+            rig = Rig().held()
+            measured = 5000
+            while not reached(rig).done and not reached(rig).fault:
+                if rig.now % 80 == 0:
+                    measured -= (measured - kohm + share - 1) // share
+                    rig.closed_kohm = max(measured, kohm)
+                rig.tick()
+                assert rig.now < 30000
+            assert reached(rig).fault == (0 if kohm == 130 else F_INSULATION), (share, kohm)
+
+
+def test_a_value_that_wavers_passes():
+    rig = Rig().held()
+    for turn in range(400):
+        rig.closed_kohm = (2000, 2100, 1900, 2200)[turn & 3]
+        rig.tick(8)
+        if reached(rig).done:
+            break
+    assert reached(rig).done and not reached(rig).fault
