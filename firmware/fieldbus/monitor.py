@@ -25,7 +25,7 @@ from firmware.station import (
     I_AGE_ms,
     I_R_kohm,
 )
-from firmware.units import TICKS_MASK, UNKNOWN, AGE_MAX_ms, Ages
+from firmware.units import TICKS_MASK, UNKNOWN, AGE_MAX_ms
 
 # What a reading says beside the number.
 ALARM = const(1)
@@ -51,7 +51,7 @@ class Monitor:
         self._sense = station.sense.now
         self._control = station.control.now
         self._car = station.car.now
-        self._ages = Ages(1)
+        self._heard = 0
         self._row = 0
         self._writes = self._wrote = None  # a frame that goes, or went, instead of a question
         self._since = 0  # of the self-test
@@ -90,7 +90,7 @@ class Monitor:
     def told(self, kohm, says):
         # By the part: kohm below 0 is no value; `says` is of ALARM, ERROR and TESTS what the device reports.
         record = self._record
-        self._ages.mark(0, self._now)
+        self._heard = self._now
         record[I_AGE_ms] = 0
         record[I_ALARM] = says & ALARM
         record[I_R_kohm] = kohm if kohm >= 0 else UNKNOWN
@@ -135,9 +135,10 @@ class Monitor:
     # --- what follows ---
     def step(self, now):
         record = self._record
-        self._ages.keep(now)
-        age_ms = record[I_AGE_ms] = self._ages.ms(0, now)
-        if age_ms > _SILENT_ms:
+        if record[I_AGE_ms] <= _SILENT_ms:
+            record[I_AGE_ms] = (now - self._heard) & TICKS_MASK
+        if record[I_AGE_ms] > _SILENT_ms:
+            record[I_AGE_ms] = AGE_MAX_ms  # old until it answers, for how long ever
             record[I_R_kohm] = UNKNOWN
             record[I_TEST] = TEST_NONE  # whatever it was, it must show again that it works
             self._writes = None
