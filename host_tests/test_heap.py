@@ -15,7 +15,7 @@ FREE_AT_LEAST_B = {interpreter.FROM_ROM: 64 * 1024, interpreter.FILES: 12 * 1024
 # of some KB, which fall on whoever comes first: a room's figure jumps when one before it learns a new name.
 SHARES_B = {
     "firmware.boards.bench": 1500,
-    "firmware.services": 8700,
+    "firmware.services": 9000,
     "firmware.arbiter": 600,
     "firmware.config": 600,
     "firmware.control": 4000,
