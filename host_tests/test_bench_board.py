@@ -19,11 +19,13 @@ from host_tests.unit import test_console_stream
 from hw_tests.bench import bench_board, interpreter, live, scenario, summary
 from hw_tests.bench.bench_board import OnBench
 from hw_tests.bench.bridge import Bridge
-from hw_tests.bench.console_link import ANSWER_B, BEGIN, FRAME_B, SAMPLE_B, Divider, Thinner, framed
+from hw_tests.bench.console_link import ANSWER_B, BEGIN, FRAME_B, SAMPLE_B, Divider, Thinner, framed, timed
 from hw_tests.bench.firmware import FirmwareBoard
 from hw_tests.bench.pins_link import FAIL, sample
 from hw_tests.bench.processes import ProcessDied
+from lib.remoteio import RemoteIO
 
+GAP_s = 946_684_800  # 1970 to 2000
 PTY_s = 0.003  # a pseudo-terminal has no bit rate: samples as often as over a socket
 RECORD = bytes.fromhex("15a5") + bytes(range(ANSWER_B - 2))
 
@@ -48,6 +50,22 @@ def test_the_newest_sample_goes_and_an_exception_is_not_lost():
     assert sent[:8] == two[:8] and sent[8] == FAIL and sent[9:] == two[9:]
     thinner.feed(three)
     assert thinner.due(1.005) == b"" and thinner.due(1.011) == three and thinner.due(2.0) == b""
+
+
+def test_a_sample_carries_the_time_where_the_plant_s_stands():
+    stream = _Stream()
+    stream.data = timed(sample(7, 123456, 0, range(11)), GAP_s + 848315200.9)
+    io = RemoteIO(stream)
+    assert io.sample() and (io.seq, io.now_ms, list(io.inputs)) == (7, 848315200, list(range(11)))
+
+
+class _Stream:
+    data = b""
+
+    def readinto(self, into):
+        data, self.data = self.data, b""
+        memoryview(into).cast("B")[: len(data)] = data
+        return len(data) or None
 
 
 def test_no_frame_holds_what_a_console_takes_for_a_command_and_the_board_reads_it():
@@ -172,7 +190,10 @@ def test_a_board_is_played_its_pins_from_ready_on_and_reset_by_its_en_line_alone
         board.start()
         os.write(slave, b"boot\r\n" + RECORD + b"ready ab\r\n")
         until(lambda: plant.comes == 1)
-        assert os.read(slave, 100) == framed(sample(1, 0, 0, range(11)))
+        line, console = test_console_stream.made()
+        (record,) = test_console_stream.read(line, console, os.read(slave, 100))
+        told_s = int.from_bytes(record[4:8], "little") + GAP_s
+        assert record == timed(sample(1, 0, 0, range(11)), told_s) and 0 <= time.time() - told_s < 600
         os.write(slave, RECORD)
         until(lambda: plant.data == RECORD)  # the one before `ready` was of nobody
         assert plant.data == RECORD and board.lines() == ["boot", "ready ab"]

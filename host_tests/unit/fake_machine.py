@@ -23,6 +23,7 @@ class Chip:
         self.pulls = [None] * 49
         self.driven = []  # (pin, level) each time that a pad is driven to another level
         self.rtc = b""
+        self.clock = None  # as set
         self.cause = 1
         self.spi = {}  # id: [(chip select pin, device)], or an SPI of hw_tests/bench/chips
         self.watch = {}  # pin: called with each new level, a chip's select input
@@ -167,6 +168,9 @@ class _RTC:
             raise ValueError("buffer too long")
         self.chip.rtc = bytes(data[0])
         return None
+
+    def datetime(self, when):
+        self.chip.clock = when
 
 
 class _UART:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 
 from firmware.boards import NAMES
 from host_tests.unit.test_board_check import load
@@ -33,7 +34,7 @@ class Bench(Rig):
 
 class _Pins:
     def __init__(self, stream):
-        self.closed = 0
+        self.closed = self.seq = self.now_ms = 0
         self.outputs = 0
 
     def write(self, mask):
@@ -89,3 +90,46 @@ def test_the_bench_gone_leaves_the_prompt_to_the_desk_and_a_failed_tick_does_not
         hardware.end(by_hand)
         assert (bench.chip.timeouts_ms[-1] == SAFE_ms) is patient and bench.told == [3]
         bench.close()
+
+
+class _Clock:
+    # A board's `time`, with either epoch.
+    def __init__(self, year, now_s):
+        self.gap_s = 0 if year == 1970 else 946684800
+        self.now_s = now_s
+
+    def gmtime(self, seconds=None):
+        return time.gmtime((self.now_s if seconds is None else seconds) + self.gap_s)
+
+    def sleep_ms(self, ms):
+        pass
+
+
+def test_a_board_that_lost_its_clock_takes_the_bench_s_with_the_first_sample():
+    for year in (2000, 1970):
+        bench = Bench("bench_2x_mcp2518fd")
+        bench.wires.time = _Clock(year, 12)
+        hardware = bench.hardware()
+        hardware.start()
+        for _ in range(5):
+            hardware.feed()
+        assert bench.chip.clock is None and bench.chip.fed == 5  # nothing has come yet
+        hardware.io.seq, hardware.io.now_ms = 1, 848315200 + 3661
+        hardware.feed()
+        assert bench.chip.clock == (2026, 11, 18, 2, 12, 7, 41, 0)  # Unix 1,795,003,661: a Wednesday
+        bench.chip.clock = None
+        hardware.feed()
+        hardware.sleep_ms(1)
+        assert bench.chip.clock is None and bench.chip.fed == 8
+        bench.close()
+
+
+def test_a_clock_that_runs_is_left_alone():
+    bench = Bench("bench_2x_mcp2518fd")
+    bench.wires.time = _Clock(2000, 848315200)
+    hardware = bench.hardware()
+    hardware.start()
+    hardware.io.seq, hardware.io.now_ms = 1, 999999999
+    hardware.feed()
+    assert bench.chip.clock is None and bench.chip.fed == 1
+    bench.close()

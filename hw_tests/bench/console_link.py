@@ -2,7 +2,8 @@
 
 board -> bench: text, and records of 16 bytes that begin with 15 A5 (pins_link.py); no text has a byte 15
 bench -> board: samples of 32 bytes, each in a frame (lib/console_stream.py), the newest at most every 10 ms: all of
-them would fill 115200 bit/s
+them would fill 115200 bit/s. A board has ticks of its own: in place of the plant's stands the time, in seconds since
+2000, which a reset by EN took from it (lib/console_wires.py)
 
 A board that says `ready` has just started: from then on it is played the pins. Before, and after a reset that it has
 not come back from, its outputs are nobody's.
@@ -21,7 +22,9 @@ from hw_tests.bench.pins_link import FAIL
 SAMPLE_B, ANSWER_B = 32, 16
 _MARK = b"\x15\xa5"
 SAMPLE_s = 0.010
-_FLAGS_AT = 8  # of a sample
+_TIME_AT = 4  # of a sample
+_FLAGS_AT = 8
+_FROM_1970_s = 946_684_800  # to 2000
 _READY = re.compile(rb"^ready \S+\s*$", re.MULTILINE)
 
 BEGIN = 0x16
@@ -51,6 +54,12 @@ def framed(sample: bytes) -> bytes:
             if shunned.isdisjoint(frame[1:]):
                 return frame
     return b""
+
+
+def timed(sample: bytes, unix_s: float) -> bytes:
+    """With the time in it; 30 bits last until 2034."""
+    since_2000_s = int(unix_s) - _FROM_1970_s & 0x3FFFFFFF
+    return sample[:_TIME_AT] + since_2000_s.to_bytes(4, "little") + sample[_TIME_AT + 4 :]
 
 
 def _with_key(sample: bytes, key: int) -> bytes:
@@ -152,7 +161,7 @@ class ConsoleLink:
                     thinner.feed(pins.recv(4096))
                 sample = thinner.due(time.monotonic())
                 if sample and self._pins is not None:
-                    self._port.write(framed(sample))
+                    self._port.write(framed(timed(sample, time.time())))
         except OSError as error:
             self.failed = str(error)
         finally:
