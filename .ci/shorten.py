@@ -57,8 +57,13 @@ class Shortener:
         return short
 
     def _groups(self) -> list[ast.Module]:
-        # One tree a group: classes that inherit across files bring their files together.
-        home = {n.name: f for f, tree in self._trees.items() for n in ast.walk(tree) if isinstance(n, ast.ClassDef)}
+        # One tree a group: classes that inherit across files bring their files together, and all files that have a
+        # class of the base's name are meant: `board_wires.Wires` has a child of its own name.
+        home: dict[str, list[str]] = {}
+        for file, tree in self._trees.items():
+            for node in ast.walk(tree):
+                if isinstance(node, ast.ClassDef):
+                    home.setdefault(node.name, []).append(file)
         leader = {name: name for name in self._trees}
 
         def find(name: str) -> str:
@@ -70,8 +75,8 @@ class Shortener:
             for node in ast.walk(tree):
                 for base in node.bases if isinstance(node, ast.ClassDef) else []:
                     word = base.attr if isinstance(base, ast.Attribute) else getattr(base, "id", "")
-                    if word in home:
-                        leader[find(file)] = find(home[word])
+                    for other in home.get(word, []):
+                        leader[find(file)] = find(other)
         joined: dict[str, list[ast.stmt]] = {}
         for file, tree in self._trees.items():
             joined.setdefault(find(file), []).extend(tree.body)
