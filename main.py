@@ -19,6 +19,7 @@ from firmware.safety.gate import Gate
 from firmware.safety.safe_stop import safe_stop
 from firmware.sense import Sense
 from firmware.stage import Stage
+from firmware.starts import Starts
 from firmware.station import K_RESET_CAUSE, K_TICKS, Station, energised
 from firmware.units import after
 from firmware.wishes import Wishes
@@ -62,6 +63,7 @@ class Firmware:
         self.stage = Stage(station, faults, board, config)
         self.driver = infypower.Driver(station, faults, config)
         self.energy, self.fieldbus = metering(config, station, faults, board, field)
+        self.starts = Starts(rtc, faults)
         listen(car_can, car_rules, self.session)
         listen(converter_can, self.gate.converter, self.driver)
         self.control = Control(self)
@@ -189,6 +191,7 @@ def run():
     )
     fw.station.control.now[K_RESET_CAUSE] = hardware.reset_cause
     read_s, ticks_ms = clocks(hardware)
+    fw.starts.begin(hardware.reset_cause, ticks_ms())
     serving = services.build(fw, config, read_s, ticks_ms, socket, print, wlan)
     gc.collect()
     gc.threshold(-1)  # set by boot.py for the time of loading
@@ -198,7 +201,7 @@ def run():
         run_lockstep(fw, serving)
     serve(serving)
     hardware.start()
-    by_hand = 0
+    by_hand = raised = 0
     try:
         run_control(fw, hardware)
     except KeyboardInterrupt:  # from the desk, and only while safe
@@ -208,10 +211,12 @@ def run():
     except Exception as error:
         hardware.keys(-1)  # it may have been the tick that closed the contactors
         sys.print_exception(error)
+        raised = 1
         fw.faults.set(F_TICK, 0, time.ticks_ms())
         raise Lost(error)
     finally:
         safe_stop(fw.io, fw.converter_can, fw.gate, time.ticks_ms, hardware.sleep_ms)
+        fw.starts.end(raised)
         serving.stop()
         hardware.end(by_hand)
 

@@ -75,6 +75,7 @@ class Control:
         self.wishes = fw.wishes
         self.faults = fw.faults
         self.rtc = fw.rtc
+        self.starts = fw.starts
         self._received = [0, memoryview(bytearray(8)), 0, 0]  # type: list
         self._due = UNKNOWN
         self._turn = 0
@@ -212,16 +213,17 @@ class Control:
             self.gate.replugged(now)
         self._plugged = plugged
         if sense[S_BUTTON] == 1 and self._button == 0:
-            self._pressed()
+            self._pressed(now)
         self._button = sense[S_BUTTON]
 
-    def _pressed(self):
+    def _pressed(self, now):
         # The button stops a session that runs; when none does, it begins one that waits or ended.
         phase = self._car[C_PHASE]
         if PH_PLUGGED < phase < PH_ENDED:
             self._stop_asked = 1
         else:
             self._stop_asked = 0
+            self.starts.forget(now)
             self.session.restart()
 
     def _facts(self, now):
@@ -365,6 +367,7 @@ class Control:
         control[K_CAR_STATE] = self._revive(self.car_can, 0)
         control[K_CONVERTER_STATE] = self._revive(self.converter_can, 1)
         self._gate_record(control, now)
+        self.starts.second(now)
         if self.gate.save(self.rtc.image):
             self.rtc.save()
 

@@ -62,8 +62,8 @@ F_CURRENT_AT_FLOOR = const(43)  # still discharging below the floor
 # 48..63 the controller
 F_CAN_CAR = const(48)  # bus-off or dead controller
 F_CAN_CONVERTER = const(49)
-F_TICK = const(50)  # an exception in the tick
-F_WATCHDOG = const(51)  # the last start was a watchdog reset
+F_TICK = const(50)  # an exception in the tick (after the restart, data: how many such ends in a row)
+F_WATCHDOG = const(51)  # the watchdog bit, or the program crashed (data: how often in a row)
 F_SERVICE = const(52)  # a service died and was restarted
 F_BROKER = const(53)  # the broker is out of reach
 F_EVENTS_LOST = const(54)
@@ -73,6 +73,7 @@ F_METER = const(57)  # a register of energy that stepped back or jumped
 F_METER_SILENT = const(58)
 F_MONITOR = const(59)  # the insulation monitor is silent, or failed its self-test
 F_WIFI = const(60)  # the network is not joined
+F_RESETS = const(61)  # that happened too often in a row (data): nothing is energised until somebody has looked
 FAULTS = const(64)
 
 _WARN = (F_TEMPERATURE_HIGH, F_SOC_DOUBT, F_GATE_REFUSED, F_SERVICE, F_BROKER, F_EVENTS_LOST, F_TICK_LATE,
@@ -82,7 +83,7 @@ _INFO = (F_CAR_STOPPED, F_CAR_IDLE, F_WATCHDOG)
 _EMERGENCY = (F_CC1_LOST, F_CAR_FAULT, F_CAR_SILENT, F_ESTOP, F_OVER_VOLTAGE, F_OVER_CURRENT, F_CONTACTOR_FEEDBACK,
               F_CURRENT_DISAGREES, F_SENSOR, F_SENSOR_STALE, F_CONVERTER_FAULT, F_CONVERTER_SILENT, F_DIRECTION,
               F_CAN_CAR, F_CAN_CONVERTER, F_TICK, F_PERMISSION_LOST, F_TEMPERATURE, F_CONVERTER_OFF)  # fmt: skip
-_OWNER = (F_CONTACTOR_WELDED,)
+_OWNER = (F_CONTACTOR_WELDED, F_RESETS)
 _SELF = (F_TEMPERATURE_HIGH, F_SERVICE, F_BROKER, F_EVENTS_LOST, F_TICK_LATE, F_WATCHDOG, F_CONFIG,
          F_FLOOR_UNREADABLE, F_CAR_STOPPED, F_CAR_IDLE, F_GATE_REFUSED, F_CAR_ERROR_FRAME,
          F_METER, F_METER_SILENT, F_MONITOR, F_WIFI)  # fmt: skip

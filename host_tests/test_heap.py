@@ -27,6 +27,7 @@ SHARES_B = {
     "firmware.safety.safe_stop": 700,
     "firmware.sense": 900,
     "firmware.stage": 4000,
+    "firmware.starts": 700,
     "firmware.safety.gbt27930_rules": 1700,
     "firmware.vehicle.gbt27930.session": 13000,
     "firmware.wishes": 900,

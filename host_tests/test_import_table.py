@@ -9,7 +9,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 BASE = {"units", "faults", "signals"}
 SEAM = {"station", "wishes", "contract"}
-CONTROL_ROOMS = {"vehicle", "converter", "stage", "arbiter", "limits", "fieldbus", "sense", "energy"}
+CONTROL_ROOMS = {"vehicle", "converter", "stage", "arbiter", "limits", "fieldbus", "sense", "energy", "starts"}
 SERVICES = {"planner", "journal", "uplink", "net", "web", "config", "clock", "fault_text", "console"}
 
 ALLOWED = {
@@ -28,6 +28,7 @@ ALLOWED = {
     "fieldbus": BASE | SEAM,
     "sense": BASE | SEAM,
     "energy": BASE | SEAM,
+    "starts": {"faults"},
     "control": BASE | SEAM | CONTROL_ROOMS | {"safety"},
     "fault_text": {"faults"},
     **{room: {"units", "faults", "station", "wishes"} | SERVICES for room in SERVICES - {"fault_text"}},

@@ -32,7 +32,9 @@ class Wires:
     wall_s = 0
 
     def __init__(self, board, protocol, watchdog):
-        self.reset_cause = watchdog if machine.reset_cause() == machine.WDT_RESET else 0
+        # A crash of the chip is told as a hard reset (modmachine.c), like machine.reset() at the prompt.
+        unasked = machine.reset_cause() in (machine.WDT_RESET, machine.HARD_RESET)
+        self.reset_cause = watchdog if unasked else 0
         self._watchdog_ms = board.WATCHDOG_ms
         self._watchdog = machine.WDT(timeout=_ASSEMBLE_ms)
         self.feed = self._watchdog.feed
@@ -106,7 +108,8 @@ class Wires:
 
 
 def connect(board, protocol, watchdog=0, kind=Wires):
-    # `watchdog`: what reset_cause says when it bit. A board that cannot work is a ValueError, before any pin moves.
+    # `watchdog`: what reset_cause says when it bit, or the chip crashed. A board that cannot work is a ValueError,
+    # before any pin moves.
     from board_check import check
 
     check(board, protocol)

@@ -7,6 +7,7 @@ import sys
 
 import boot
 import main
+from firmware.faults import F_RESETS, F_WATCHDOG
 from firmware.station import S_CONTACTOR
 from host_tests.unit.test_board_check import Board
 from host_tests.unit.test_board_wires import Rig, _Can
@@ -129,6 +130,46 @@ def test_an_energised_station_takes_no_ctrl_c():
     life = Life(act).run(main.Lost)
     assert life.rig.told[:2] == [3, -1]
     assert life.fw.station.sense.now[S_CONTACTOR] == 1
+
+
+def _once(sample, error):
+    def act(life):
+        if life.samples == sample:
+            raise error
+
+    return act
+
+
+def _lives(ends, kept=b""):
+    # One life after another on one chip: each `end` is what a sample raises, or None for a chip that crashes meanwhile
+    # (nothing of the way out runs). What each has at its end: the faults of one reset and of too many, and the count.
+    told = []
+    for end in ends:
+        by_hand = isinstance(end, KeyboardInterrupt)
+        life = Life(_once(20, end) if by_hand else _after(20, end or _Stuck()), 3 if told else 1)
+        life.rig.chip.rtc = kept
+        way_out = main.Starts.end, main.safe_stop
+        if end is None:
+            main.Starts.end, main.safe_stop = (lambda starts, raised: None), (lambda *rooms: None)
+        try:
+            life.run(KeyboardInterrupt if by_hand else main.Lost)
+        finally:
+            main.Starts.end, main.safe_stop = way_out
+        kept = life.rig.chip.rtc
+        told.append((life.fw.faults.has(F_WATCHDOG), life.fw.faults.has(F_RESETS), life.fw.starts.count))
+    return told
+
+
+def test_a_station_that_is_reset_three_times_in_a_row_waits_for_a_person():
+    assert _lives([None] * 5) == [(0, 0, 0), (1, 0, 1), (1, 0, 2), (1, 1, 3), (1, 1, 4)]
+
+
+def test_a_tick_that_raises_counts_like_a_hang():
+    assert _lives([_Stuck(), None]) == [(0, 0, 0), (0, 0, 1)]
+
+
+def test_whoever_ends_it_at_the_desk_begins_anew():
+    assert _lives([None, None, None, KeyboardInterrupt(), None])[2:] == [(1, 0, 2), (1, 1, 0), (0, 0, 0)]
 
 
 def test_the_start_after_a_bite_knows_of_it():

@@ -137,8 +137,8 @@ def test_chips_are_deselected_and_outputs_safe_before_a_word_on_the_bus():
     rig.close()
 
 
-def test_the_cause_of_the_reset_is_told_only_when_the_watchdog_bit():
-    for cause, told in ((1, 0), (2, 0), (3, WATCHDOG), (5, 0)):
+def test_the_cause_of_the_reset_is_told_only_when_the_watchdog_bit_or_the_chip_crashed():
+    for cause, told in ((1, 0), (2, WATCHDOG), (3, WATCHDOG), (5, 0)):
         rig = Rig(cause)
         assert rig.connect(Board()).reset_cause == told
         rig.close()

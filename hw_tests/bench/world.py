@@ -220,8 +220,7 @@ class StepWorld:
             node.drop_pending()
         self.fw = fw = main.assemble(board, self.config, self.io, cans[0], cans[1], VirtualRtc(self._retained),
                                      self._field)  # fmt: skip
-        if cause:
-            fw.faults.set(cause, 0, self.ticks_ms())
+        fw.starts.begin(cause, self.ticks_ms())
         self._services = self._make_services(fw) if self._with_services else None
         self._due_ms = around.now_ms
         self._ticks = 0
@@ -244,6 +243,7 @@ class StepWorld:
             raise error
         self.log.append(f"tick: {error!r}")
         main.safe_stop(self.io, self.fw.converter_can, self.fw.gate, self.ticks_ms, self._sleep_ms)
+        self.fw.starts.end(1)
         self.restart(F_TICK)
 
     def restart(self, cause: int, after_ms: int = BOOT_ms) -> None:
