@@ -17,7 +17,8 @@
 # interrupt may run on either thread; a test and a store with no jump between them are one step to its interpreter lock.
 #
 # recv(list) copies the data into the buffer of the caller's memoryview and puts a view of the right length, kept from
-# the first call on, into list[1]: Python cannot resize the caller's. irq() gives the controller itself, so
+# the first call on, into list[1]: Python cannot resize the caller's. Call it in the handler or in the program: one that
+# comes in the midst of the other may give the same frame. irq() gives the controller itself, so
 # can.irq().flags() works; `hard` is accepted, the interrupt stays a soft one, and a handler is called from it only.
 from array import array
 from time import sleep
@@ -45,12 +46,11 @@ _RATE_permille_MAX = const(1)  # of the bit rate asked for; the rest of the tole
 _QUIET_EVERY = const(31)  # empty polls between two looks at a silent chip ; a third of a second at 10 ms
 
 
-class _Key:
+class _Key:  # slices made once: `a[slice] = b` allocates nothing then
     def __getitem__(self, key):
         return key
 
 
-# Slices made once: `a[slice] = b` allocates nothing then.
 SLICE_DATA = _Key()[0:8]
 
 _LOCK = bytearray(2)  # held, an interrupt came meanwhile
@@ -95,9 +95,8 @@ def timing(clock_Hz, bitrate, limits, sample_point=80, sjw=None, tseg1=None, tse
 
 
 def checked_filters(filters, most):
-    # [(id, mask, ext)] of what set_filters() was given.
     out = []
-    for can_id, mask, flags in filters:
+    for can_id, mask, flags in filters:  # what set_filters() was given
         if flags & ~(EXT | UNORDERED):
             raise ValueError("a filter can ask for FLAG_EXT_ID only")
         if (can_id | mask) >> (29 if flags & EXT else 11):
@@ -181,7 +180,7 @@ class Controller:
         if held:
             _LOCK[1] = 1
             return
-        if self._int():
+        if self._int() or not self._state & 3:  # STOPPED, BUS_OFF: what a lost chip holds is old
             self._unlock()
         else:
             self._drain_locked()
@@ -224,6 +223,7 @@ class Controller:
         at = self._first
         if at == self._next:
             self.poll()
+            at = self._first  # a handler may have taken some
             if at == self._next:
                 if self._views[0] is None and arg is not None:
                     self._views = _of(arg[1])  # in the first pass of a loop, not with its first frame
@@ -268,8 +268,7 @@ class Controller:
         self._drain_locked()
 
     def _waiting(self):
-        n = self._next - self._first
-        return n if n >= 0 else n + self._size
+        return (self._next - self._first) % self._size
 
     # --- events ---
     def irq(self, handler=0, trigger=0, hard=False):
@@ -310,8 +309,7 @@ class Controller:
             self._failed &= ~(1 << index)
         return told
 
-    def _tell(self):
-        # Calls the handler as long as there is something and it takes something.
+    def _tell(self):  # calls the handler as long as there is something and it takes something
         before = self._mark()
         while before and self._handler is not None:
             self._handler(self)
@@ -384,6 +382,8 @@ class Controller:
         self._lock()
         try:
             self._off()  # type: ignore[attr-defined]
+        except OSError:
+            self._cs(1)  # a chip that cannot be reached is as good as off
         finally:
             self._unlock()
         self._state = STOPPED

@@ -91,6 +91,7 @@ class Chip(Controller):
             if not self.reason:
                 self._state = ACTIVE
         except OSError:
+            self._cs(1)
             self.reason = "the SPI failed"
         finally:
             self._unlock()
@@ -141,6 +142,9 @@ class Chip(Controller):
         self._lock()
         try:
             self._change_filters()
+        except OSError:
+            self._lose()
+            raise
         finally:
             self._unlock()
 
@@ -158,7 +162,8 @@ class Chip(Controller):
                 at += 1
 
     def _change_filters(self):
-        # They can be written in configuration mode only, which the chip enters when nothing is pending any more.
+        # They can be written in configuration mode only, which the chip enters when nothing is pending any more: what
+        # has not left after 200 looks is given up.
         self._set(_CANCTRL, _CONFIG)
         if not self._reaches(_CONFIG, 200):
             self._set(_CANCTRL, _CONFIG | 0x10)  # ABAT
@@ -168,7 +173,6 @@ class Chip(Controller):
         self._set(_CANCTRL, self._mode)
         self._reaches(self._mode, 20)
         if not same:
-            self._lose()
             raise OSError(EIO, "the MCP2515's filters read back otherwise: check wiring and speed of the SPI")
 
     def _write_filters(self):
@@ -260,6 +264,7 @@ class Chip(Controller):
         return 2 if "silent" in self.reason or "answers" in self.reason or "SPI failed" in self.reason else 4
 
     def _lose(self):
+        self._cs(1)  # it stayed low if the SPI raised: the next chip on it, and the reset, want it high
         if _IN20[16] == 0 and _IN20[4] & 0xE0 == _CONFIG:
             self.reason = "the MCP2515 has reset itself: check its power"
         else:
@@ -274,8 +279,12 @@ class Chip(Controller):
             return
         self._lock()
         try:
-            self._modify(_CANINTF, _TX_ALL, 0)  # what was sent before is nobody's event
+            self._modify(_CANINTF, _TX_ALL, 0)
+            self._note(self._status())
+            self._sent = self._failed = 0  # what was sent before is nobody's event
             self._set(_CANINTE, _RX_ERR | (_TX_ALL if self._trigger & TX else 0))
+        except OSError:
+            self._lose()
         finally:
             self._unlock()
 

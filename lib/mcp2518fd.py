@@ -67,6 +67,9 @@ class CAN(Chip):
         try:
             self._fill(id, data, flags)
             return self._send(id << 1 | 1 if flags & _EXT else id << 19, flags)
+        except OSError:
+            self._lose()
+            raise
         finally:
             _LOCK[0] = 0
             if _LOCK[1]:

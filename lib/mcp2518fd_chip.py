@@ -100,6 +100,7 @@ class Chip(Wired):
             if not self.reason:
                 self._state = ACTIVE
         except OSError:
+            self._cs(1)
             self.reason = "the SPI failed"
         finally:
             self._unlock()
@@ -167,6 +168,9 @@ class Chip(Wired):
         try:
             if not self._write_filters():
                 raise OSError(EIO, "filters read back otherwise: check wiring and speed of the SPI")
+        except OSError:
+            self._lose()
+            raise
         finally:
             self._unlock()
 
@@ -193,7 +197,10 @@ class Chip(Wired):
         if _IN58[31] & 0x30:
             self._set2(_INT, 0xF7, 0x4F)  # what is to be cleared is written 0: MODIF, IVMIF, CERRIF, SERRIF
         if told & 1:
+            busy = self._busy
             self._note()
+            if self._busy == busy:
+                self._calm()
         return told != 0 and self._state != BUS_OFF
 
     def _bus_off(self):
@@ -210,7 +217,7 @@ class Chip(Wired):
         else:
             self._byte = _IN58[7]
             if 0 < self._byte < 255:
-                self._byte = 1 if _IN58[33] & 0x7F else 256
+                self._byte = 1 if _IN58[33] & 0x7F and _IN58[5] & 7 != _CONFIG else 256
             self._lose()
             return False
         if _IN58[4] >> 5 & 3 == 3 and self._mode != _LISTEN:
@@ -223,11 +230,12 @@ class Chip(Wired):
         return True
 
     def _as_set_up(self):
-        # The bit timing, and which interrupts are enabled: after a reset none is.
+        # The bit timing, the mode asked for, which interrupts are enabled: after a reset none, and the timing is that
+        # of 500 kbit/s from 40 MHz.
         for i in range(4):
             if _IN58[6 + i] != self._bits[i]:
                 return False
-        return _IN58[33] & 0x7F == 0x30
+        return _IN58[33] & 0x7F == 0x30 and _IN58[5] & 7 != _CONFIG
 
     def cause(self):
         # Why it is down, as a number for a record: 1 bus-off, 2 the chip is silent, 3 it has reset itself, 4 it is
@@ -239,6 +247,7 @@ class Chip(Wired):
         return 2 if "silent" in self.reason or "answers" in self.reason or "SPI failed" in self.reason else 4
 
     def _lose(self):
+        self._cs(1)  # it stayed low if the SPI raised: the next chip on it, and the reset, want it high
         if self._byte == 0 or self._byte == 255:
             self.reason = "the MCP2518FD is silent: check its power and the SPI"
         elif self._byte == 256:
@@ -262,6 +271,12 @@ class Chip(Wired):
             for n in range(_SENDERS):
                 if done >> n & 1:
                     self._set(_FIFO8 + 12 * n, 0x80)  # it stays empty: no interrupt for that
+
+    def _calm(self):
+        # An empty FIFO that is to tell when it has sent, and went empty unseen, would hold INT low for good.
+        for n in range(_SENDERS):
+            if not self._busy >> n & 1:
+                self._set(_FIFO8 + 12 * n, 0x80)
 
     def _pending(self):
         # And the error counters, which a plain READ may give wrong.
@@ -287,6 +302,11 @@ class Chip(Wired):
             return
         self._lock()
         try:
+            self._note()
+            self._sent = self._failed = 0  # what was sent before is nobody's event
+            self._calm()
             self._listen_to()
+        except OSError:
+            self._lose()
         finally:
             self._unlock()

@@ -100,14 +100,6 @@ def check_what_nobody_acknowledged_can_be_taken_back(make):
     assert [f[4] for f in desk.peer.frames()] == [b"new"]
 
 
-def check_a_dead_spi_cancels_nothing_and_raises_nothing(make):
-    desk = alone(make)
-    index = desk.can.send(0x300, b"")
-    desk.spi.fails = True
-    assert desk.can.cancel_send(index) is False and desk.can.state() == desk.can.STATE_STOPPED
-    assert desk.can.cancel_send(index) is False, "of a stopped one nothing waits"
-
-
 def check_restart_drops_what_waits_without_an_event(make):
     desk = alone(make)
     told = []
@@ -278,17 +270,6 @@ def check_a_chip_that_resets_itself_is_seen_and_set_up_again(make):
     desk.from_peer(frame(0x2, b""))
     desk.clock.wait(5 * MS)
     assert desk.received() == [frame(0x2, b"")]
-
-
-def check_a_spi_that_raises_stops_it(make):
-    desk = make()
-    desk.spi.fails = True
-    assert raises(OSError, desk.can.send, 1, b"", 0)
-    assert desk.can.state() == desk.can.STATE_STOPPED and desk.can.recv(desk.held) is None
-    desk.can.restart()
-    desk.spi.fails = False
-    desk.can.restart()
-    assert desk.can.state() == desk.can.STATE_ACTIVE
 
 
 # --- memory ---

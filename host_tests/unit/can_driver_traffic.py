@@ -219,6 +219,25 @@ def check_the_handler_hears_of_each_sent_and_each_failed_frame(make):
     assert sorted(told[1:]) == sorted([(two, False), (three, True)])
 
 
+def check_what_left_while_nobody_listened_is_no_event_and_disturbs_nobody(make):
+    desk = make(filters=[])
+    told = []
+    busy_bus(desk, 5)
+    desk.can.irq(lambda can: told.append(can.flags()), desk.can.IRQ_TX)
+    desk.can.send(0x100, b"")
+    desk.can.irq(None)
+    desk.clock.wait(10 * MS)
+    assert len(desk.peer.inbox) == 1, "it has left, and the driver has not looked"
+    desk.can.irq(lambda can: told.append(can.flags()), desk.can.IRQ_TX)
+    desk.can.get_counters()
+    before = desk.spi.transactions
+    desk.clock.wait(10 * MS)
+    assert told == [] and desk.spi.transactions == before and desk.chip.int_pin.level == 1
+    index = desk.can.send(0x101, b"")
+    desk.clock.wait(3 * MS)
+    assert told == [desk.can.IRQ_TX | index << desk.can.IRQ_TX_IDX_SHIFT]
+
+
 def check_a_trigger_that_is_none_is_refused(make):
     can = make().can
     assert raises(ValueError, can.irq, None, can.IRQ_TX_FAILED) and raises(ValueError, can.irq, 5, can.IRQ_RX)

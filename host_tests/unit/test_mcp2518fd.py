@@ -1,6 +1,6 @@
 """The MCP2518FD driver against the chip's model: the checks of every driver (can_driver_rig). Both interpreters."""
 
-from host_tests.unit import can_driver_faults, can_driver_traffic
+from host_tests.unit import can_driver_faults, can_driver_lost, can_driver_traffic
 from host_tests.unit.can_driver_rig import Desk, collect
 from hw_tests.bench.chips.mcp2518fd import Mcp2518fd
 from lib.mcp2518fd import CAN
@@ -19,4 +19,4 @@ class FdDesk(Desk):
         return chip, CAN(1, bitrate, port=(spi, spi.select(chip), chip.int_pin, crystal_Hz), **how)
 
 
-collect(__name__, FdDesk, can_driver_traffic, can_driver_faults)
+collect(__name__, FdDesk, can_driver_traffic, can_driver_faults, can_driver_lost)

@@ -181,8 +181,7 @@ class Spi:
 
     def _transfer(self, out, into):
         self._clock.aside()
-        if self.fails:
-            self._chip = None
+        if self.fails:  # CS stays as it is
             self._clock.back()
             raise OSError(5)
         self._move(out, into)
