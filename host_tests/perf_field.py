@@ -15,12 +15,13 @@ from hw_tests.bench import scenario
 
 CALLGRIND = ROOT / "build" / "bin" / "callgrind"
 MARKS = ("--zero-before=getenv", "--dump-after=unsetenv", "--combine-dumps=yes")  # host_tests/board/replay.py
+HEAP = ("-X", "heapsize=200k")  # with the replay beside it, the code from files does not fit into 160 KB any more
 SAMPLES = 8  # pairs of marks with nothing between them
 NS_AN_INSTRUCTION = 11
-VARIANTS = {"isocha425": "good", "rn5893": "rn5893"}
+VARIANTS = {"isocha425": "good", "rn5893": "rn5893", "noise": "noise"}  # of `insulation`; noise: 0.5 % of bytes
 ROOMS = ("fieldbus", "energy")
 TICKS = 2400  # of each session: to the full discharge
-AIM_MEDIAN_ms, AIM_WORST_ms = 0.15, 0.6  # of fieldbus.step
+AIM_MEDIAN_ms, AIM_WORST_ms = 0.6, 1.4  # of fieldbus.step (docs/fieldbus.md)
 
 
 def trace(monitor: str) -> Path:
@@ -34,7 +35,7 @@ def counted(path: Path, room: str) -> list[int]:
     """Instructions of each step of a room, in order."""
     out = path.with_suffix(f".{room}.callgrind")
     out.unlink(missing_ok=True)
-    replay(path, room, TICKS, interpreter=(str(CALLGRIND), f"--out={out}", *MARKS, "--"))
+    replay(path, room, TICKS, interpreter=(str(CALLGRIND), f"--out={out}", *MARKS, "--", *HEAP))
     parts = [int(line.split()[1]) for line in out.read_text().splitlines() if line.startswith("totals:")]
     out.unlink()
     nothing = statistics.median_low(parts[:SAMPLES])
@@ -43,14 +44,15 @@ def counted(path: Path, room: str) -> list[int]:
 
 def row(monitor: str, room: str, steps: list[float]) -> str:
     """One line of the table; `steps` in ms, in order of size."""
-    picked = (steps[len(steps) // 2], steps[len(steps) * 99 // 100], steps[-1], statistics.mean(steps))
+    picked = [steps[len(steps) * percent // 100] for percent in (10, 50, 90, 99)] + [steps[-1], statistics.mean(steps)]
     return f"  sdm630 and {monitor:10} {room:9}{len(steps):7}" + "".join(f"{time_ms:9.3f}" for time_ms in picked)
 
 
 def main() -> None:
     """Print the table."""
     image()
-    print(f"the field bus{'':28}steps   median     99 %    worst     mean   ms a step, ESP32-equivalent")
+    print(f"the field bus{'':28}steps     10 %   median     90 %     99 %    worst     mean   "
+          "ms a step, ESP32-equivalent")  # fmt: skip
     steps: dict[str, list[float]] = {}
     for monitor in VARIANTS:
         path = trace(monitor)
