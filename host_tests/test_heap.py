@@ -1,9 +1,12 @@
 """The heap table of the house: what is free in a session, and each room's share."""
 
+import re
+
 import pytest
 
 from host_tests import size
 from hw_tests.bench import interpreter, scenario
+from hw_tests.desk import rom
 
 pytestmark = pytest.mark.skipif(not interpreter.MICROPYTHON.exists(), reason="no MicroPython: `make bootstrap`")
 
@@ -86,3 +89,9 @@ def test_only_the_configured_protocol_is_loaded():
     done = size.loaded(interpreter.FILES)
     assert "firmware.vehicle.gbt27930.session" in done
     assert [name for name in done if "chademo" in name] == []
+
+
+def test_the_partition_that_is_recommended_leaves_room_to_grow():
+    size.image()
+    advised = int(re.search(r"\((0x\w+)\) leave room", (interpreter.ROOT / "docs" / "image.md").read_text())[1], 16)
+    assert rom.Partition(advised, 4096).slot_B >= interpreter.ROM.stat().st_size * 5 // 4
