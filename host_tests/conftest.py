@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -12,6 +13,9 @@ for path in (ROOT / "host_tests" / "shims", ROOT / "lib", ROOT):
     if str(path) not in sys.path:
         sys.path.insert(0, str(path))
 
+# A shell's background job ignores Ctrl-C, and so would every tool that a test starts and ends by it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Live processes that keep real time: one after the other on one of `make test`'s workers, to which the others leave the
 # processor whenever it wants it.
