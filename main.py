@@ -191,18 +191,19 @@ def run():
     )
     fw.station.control.now[K_RESET_CAUSE] = hardware.reset_cause
     read_s, ticks_ms = clocks(hardware)
-    fw.starts.begin(hardware.reset_cause, ticks_ms())
     serving = services.build(fw, config, read_s, ticks_ms, socket, print, wlan)
     gc.collect()
     gc.threshold(-1)  # set by boot.py for the time of loading
     print("config", config.hash)
     print("ready", first_word(IMAGE_FILE, "none"))
     if hardware.lockstep:
+        fw.starts.begin(hardware.reset_cause, ticks_ms())
         run_lockstep(fw, serving)
     serve(serving)
     hardware.start()
     by_hand = raised = 0
     try:
+        fw.starts.begin(hardware.reset_cause, ticks_ms())  # whoever does not come so far energised nothing
         run_control(fw, hardware)
     except KeyboardInterrupt:  # from the desk, and only while safe
         hardware.keys(-1)  # its second Ctrl-C does not cut the way out short

@@ -172,6 +172,24 @@ def test_whoever_ends_it_at_the_desk_begins_anew():
     assert _lives([None, None, None, KeyboardInterrupt(), None])[2:] == [(1, 0, 2), (1, 1, 0), (0, 0, 0)]
 
 
+def test_a_start_that_fails_before_its_first_tick_is_none_that_counts():
+    # No memory for the services, say: nothing was energised, and the watchdog tries again after 60 s.
+    def fails(*rooms):
+        raise _Stuck("no memory")
+
+    kept, build = b"", main.services.build
+    for number in range(5):
+        life = Life(_after(20, _Stuck()), 3 if number else 1)
+        life.rig.chip.rtc = kept
+        main.services.build = fails if number < 4 else build
+        try:
+            life.run(_Stuck if number < 4 else main.Lost)
+        finally:
+            main.services.build = build
+        kept = life.rig.chip.rtc
+    assert not life.fw.faults.has(F_WATCHDOG) and not life.fw.faults.has(F_RESETS)
+
+
 def test_the_start_after_a_bite_knows_of_it():
     from firmware.station import K_RESET_CAUSE
 
