@@ -19,7 +19,7 @@ from firmware.safety.gate import Gate
 from firmware.safety.safe_stop import safe_stop
 from firmware.sense import Sense
 from firmware.stage import Stage
-from firmware.starts import Starts
+from firmware.starts import Starts, radio_may_start, radio_starts
 from firmware.station import K_RESET_CAUSE, K_TICKS, Station, energised
 from firmware.units import after
 from firmware.wishes import Wishes
@@ -160,7 +160,7 @@ def clocks(hardware):
     return lambda: wall_s + io.now_ms // 1000, lambda: io.now_ms
 
 
-def radio(config):
+def radio(config, rtc):
     # The radio of a board whose network is configured, else None. Before the station is assembled: it takes its memory
     # from what the heap grows into, and its first start writes flash (firmware/net/wifi.py).
     if not config["wifi_ssid"]:
@@ -170,9 +170,15 @@ def radio(config):
     except ImportError:
         print("wifi: this MicroPython has no `network`; the station runs without one of its own")
         return None
+    if not radio_may_start(rtc):
+        print("wifi: the radio did not come up at the start before; the station runs without a network until the next")
+        return None
     from firmware.net.wifi import power_up
 
-    return power_up(network, print)
+    try:
+        return power_up(network, print)
+    finally:  # a Ctrl-C is no hang
+        radio_starts(rtc, False)
 
 
 def serve(serving):
@@ -185,7 +191,7 @@ def run():
     gc.collect()  # what the imports left, or the file finds no whole piece
     board, config = the_board(), load(CONFIG_FILE)
     hardware = __import__(board.WIRES).connect(board, config["protocol"], F_WATCHDOG)
-    wlan = radio(config)
+    wlan = radio(config, hardware.rtc)
     fw = assemble(
         board, config, hardware.io, hardware.car_can, hardware.converter_can, hardware.rtc, hardware.field
     )

@@ -166,6 +166,28 @@ def test_the_hash_of_the_image_is_what_the_file_says():
     os.remove("build/test_image.txt")
 
 
+class _Rtc:
+    def __init__(self, kept=bytes(256)):
+        self.image = bytearray(kept)
+        self.save()
+
+    def save(self):
+        self.kept = bytes(self.image)
+
+
+class _Radio:
+    # A `network` whose radio, while it starts, does what it is told.
+    def __init__(self, starts):
+        from host_tests.unit.fake_network import WLAN
+
+        class Starting(WLAN):
+            def active(self, on):
+                starts()
+                WLAN.active(self, on)
+
+        self.WLAN = Starting
+
+
 def test_the_radio_is_looked_for_only_where_a_network_is_configured():
     # And where MicroPython has none, as on a PC, one sentence says so.
     import sys
@@ -176,14 +198,56 @@ def test_the_radio_is_looked_for_only_where_a_network_is_configured():
     told = []
     main.print = told.append
     try:
-        assert main.radio(parse("{}")) is None and told == []
-        assert main.radio(parse('{"wifi_ssid": "attic"}')) is None
+        assert main.radio(parse("{}"), _Rtc()) is None and told == []
+        assert main.radio(parse('{"wifi_ssid": "attic"}'), _Rtc()) is None
         assert len(told) == 1 and "no `network`" in told[0]
         sys.modules["network"] = fake_network
-        assert main.radio(parse("{}")) is None
-        assert main.radio(parse('{"wifi_ssid": "attic"}')).radio
+        assert main.radio(parse("{}"), _Rtc()) is None
+        assert main.radio(parse('{"wifi_ssid": "attic"}'), _Rtc()).radio
     finally:
         del main.print
+        sys.modules.pop("network", None)
+        if kept:
+            sys.modules["network"] = kept
+
+
+def test_a_radio_that_reset_the_station_is_left_out_of_one_start():
+    # What was retained while it started is what the next start finds after the watchdog, or a crash.
+    import sys
+
+    attic, rtc, seen, told = parse('{"wifi_ssid": "attic"}'), _Rtc(b"\x33" * 256), [], []
+    kept, main.print = sys.modules.pop("network", None), told.append
+    sys.modules["network"] = _Radio(lambda: seen.append(rtc.kept))
+    try:
+        assert main.radio(attic, rtc).radio and rtc.kept[44:46] == bytes(2)
+        rtc = _Rtc(seen[0])
+        assert main.radio(attic, rtc) is None and len(seen) == 1 and len(told) == 1 and "did not come up" in told[0]
+        assert rtc.kept[:44] == b"\x33" * 44 and rtc.kept[46:] == b"\x33" * 210
+        assert main.radio(attic, rtc).radio and len(seen) == 2
+        for at in (44, 45):
+            rtc = _Rtc(seen[0][:at] + b"\x00" + seen[0][at + 1 :])
+            assert main.radio(attic, rtc).radio, "a spoiled mark is none"
+    finally:
+        del main.print
+        sys.modules.pop("network", None)
+        if kept:
+            sys.modules["network"] = kept
+
+
+def test_who_interrupts_the_radio_at_the_desk_has_it_at_the_next_start():
+    import sys
+
+    def interrupted():
+        raise KeyboardInterrupt
+
+    rtc, kept = _Rtc(), sys.modules.pop("network", None)
+    sys.modules["network"] = _Radio(interrupted)
+    try:
+        main.radio(parse('{"wifi_ssid": "attic"}'), rtc)
+        raise RuntimeError("it went on")
+    except KeyboardInterrupt:
+        assert rtc.kept == bytes(256)
+    finally:
         sys.modules.pop("network", None)
         if kept:
             sys.modules["network"] = kept
