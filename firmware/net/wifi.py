@@ -81,7 +81,7 @@ def _off_and_on(wlan, state):
         wlan.active(False)
         _on(wlan)
         state[0] = _DONE
-    except (OSError, RuntimeError):
+    except (OSError, RuntimeError, MemoryError):
         state[0] = _BROKEN
 
 

@@ -273,6 +273,24 @@ def test_without_memory_for_a_thread_it_is_told_and_tried_later():
     assert rig.wifi.up
 
 
+def test_a_restart_that_lacks_memory_in_its_thread_is_done_again_later():
+    rig = _Rig()
+    rig.quiet(1)
+    rig.wlan.hangs = rig.hang = True
+    rig.run(19 * 60)
+    active = rig.wlan.active
+
+    def none(_on):
+        raise MemoryError
+
+    rig.wlan.active, rig.hang = none, False
+    function, arguments = rig.threads.pop()
+    function(*arguments)  # what it raised would end the thread, and nobody would know
+    rig.wlan.active = active
+    rig.run(40 * 60)
+    assert len(rig.restarts()) == 2 and rig.wifi.up
+
+
 def test_the_restart_runs_on_a_real_thread():
     import time
 
