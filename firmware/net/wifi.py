@@ -29,6 +29,10 @@ _DEAF_ms = const(600000)  # joined, but no broker for so long: the port does not
 _DEAD_ms = const(900000)  # no network or no broker for so long: the radio is restarted, and after it ever more seldom
 _DEAD_MAX_ms = const(3600000)  # for mostly it is the router or the broker
 _RESTART_ms = const(10000)  # guessed: it takes under a second; after this its thread hangs
+# Its thread's stack: while it waits it also serves the CAN drivers' soft interrupts, as any thread does, and one that
+# finds no stack between taking their lock and its `finally` would hold it for good. Calls as deep as those take 2.3 KB
+# on 32 bits, and what the SPI needs; the port's own 4 KB are too few, and 16 as the services have the IDF may not spare.
+_STACK_B = const(8 * 1024)
 
 # Of the radio's restart, in a bytearray that its thread writes.
 _NONE = const(0)
@@ -152,7 +156,7 @@ class Wifi:
         self._good, self._patience_ms = now, min(self._patience_ms * 2, _DEAD_MAX_ms)
         self._radio[0] = _RUNS
         try:
-            _thread.stack_size(0)  # the port's own, 4 KB: the IDF has not the services' 16 KB to spare
+            _thread.stack_size(_STACK_B)
             self.start_thread(_off_and_on, (self._wlan, self._radio))
         except (OSError, RuntimeError, MemoryError):
             self._radio[0] = _BROKEN

@@ -1,6 +1,8 @@
 # Wi-Fi as a service, against a radio that behaves as the ESP32's port says it does. No board has seen this.
 import json
+import sys
 
+import firmware.net.wifi
 from firmware.clock import Clock
 from firmware.config import parse
 from firmware.faults import F_BROKER, F_WIFI
@@ -14,6 +16,9 @@ from host_tests.unit import fake_network
 from host_tests.unit.fake_network import GOOD, NO_ADDRESS, NO_NETWORK, REFUSED, WLAN
 
 SECRET = "correct horse"
+STACK_B = 8 * 1024
+if sys.implementation.name == "cpython":  # takes no less than 32 KB: its own
+    firmware.net.wifi._STACK_B = STACK_B = 0
 
 
 class _Rig:
@@ -289,6 +294,22 @@ def test_a_restart_that_lacks_memory_in_its_thread_is_done_again_later():
     rig.wlan.active = active
     rig.run(40 * 60)
     assert len(rig.restarts()) == 2 and rig.wifi.up
+
+
+def test_the_restart_has_stack_for_the_interrupts_that_it_may_serve():
+    class Threads:
+        sizes = []
+        stack_size = sizes.append
+
+    rig = _Rig()
+    rig.quiet(1)
+    rig.wlan.hangs = True
+    kept, firmware.net.wifi._thread = firmware.net.wifi._thread, Threads
+    try:
+        rig.run(19 * 60)
+    finally:
+        firmware.net.wifi._thread = kept
+    assert Threads.sizes == [STACK_B]
 
 
 def test_the_restart_runs_on_a_real_thread():
