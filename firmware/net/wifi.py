@@ -31,7 +31,7 @@ _DEAD_MAX_ms = const(3600000)  # for mostly it is the router or the broker
 _RESTART_ms = const(10000)  # guessed: it takes under a second; after this its thread hangs
 # Its thread's stack: while it waits it also serves the CAN drivers' soft interrupts, as any thread does, and one that
 # finds no stack between taking their lock and its `finally` would hold it for good. Calls as deep as those take 2.3 KB
-# on 32 bits, and what the SPI needs; the port's own 4 KB are too few, and 16 as the services have the IDF may not spare.
+# on 32 bits, and what the SPI needs; the port's own 4 KB are too few, and the IDF may not spare 16.
 _STACK_B = const(8 * 1024)
 
 # Of the radio's restart, in a bytearray that its thread writes.
