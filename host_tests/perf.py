@@ -63,8 +63,8 @@ def quantile(values: list[float], share: float) -> float:
     return values[min(len(values) - 1, int(share * len(values)))]
 
 
-def table(phases: list[int], times_ms: list[float]) -> tuple[float, float]:
-    """Print a row a state; return median and worst of all."""
+def table(phases: list[int], times_ms: list[float]) -> None:
+    """Print a row a state."""
     from firmware.station import PHASE_NAMES, name_of  # on the path since the world was loaded
 
     print(f"{'state':<14}{'ticks':>7}{'median':>9}{'99.9 %':>9}{'worst':>9}   ms, ESP32-equivalent")
@@ -74,8 +74,6 @@ def table(phases: list[int], times_ms: list[float]) -> tuple[float, float]:
     for name, values in [*rows.items(), ("all", list(times_ms))]:
         values.sort()
         print(f"{name:<14}{len(values):>7}" + "".join(f"{quantile(values, q):>9.2f}" for q in (0.5, 0.999, 1)))
-    everything = sorted(times_ms)
-    return quantile(everything, 0.5), everything[-1]
 
 
 class Opcodes:
@@ -155,15 +153,15 @@ def main() -> None:
     if differing:
         sys.exit(f"perf: on MicroPython ticks {differing} sent other frames than on CPython")
     phases, ticks = counts()
-    median, worst = table(phases, [milliseconds(tick) for tick in ticks])
+    table(phases, [milliseconds(tick) for tick in ticks])
     loaded = sorted(ticks[tick] for tick in FULL_LOAD)
+    median, worst = milliseconds(statistics.median(loaded)), milliseconds(max(ticks))
     print(
         f"ticks {FULL_LOAD.start} to {FULL_LOAD.stop}, full load: mean {statistics.mean(loaded):,.0f} instructions = "
-        f"{milliseconds(statistics.mean(loaded)):.2f} ms, median {milliseconds(statistics.median(loaded)):.2f} ms, "
-        f"worst {milliseconds(loaded[-1]):.2f} ms"
+        f"{milliseconds(statistics.mean(loaded)):.2f} ms, median {median:.2f} ms, worst {milliseconds(loaded[-1]):.2f} ms"
     )
-    print(f"aim: median at most {AIM_MEDIAN_ms} ms: {'met' if median <= AIM_MEDIAN_ms else 'missed'};"
-          f" worst at most {AIM_WORST_ms} ms: {'met' if worst <= AIM_WORST_ms else 'missed'}")  # fmt: skip
+    print(f"aim: median at full load at most {AIM_MEDIAN_ms} ms: {'met' if median <= AIM_MEDIAN_ms else 'missed'};"
+          f" worst of all at most {AIM_WORST_ms} ms: {'met' if worst <= AIM_WORST_ms else 'missed'}")  # fmt: skip
     rooms(phases, ticks)
     perf_can.main()
     perf_field.main()
