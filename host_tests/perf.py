@@ -158,7 +158,8 @@ def main() -> None:
     median, worst = milliseconds(statistics.median(loaded)), milliseconds(max(ticks))
     print(
         f"ticks {FULL_LOAD.start} to {FULL_LOAD.stop}, full load: mean {statistics.mean(loaded):,.0f} instructions = "
-        f"{milliseconds(statistics.mean(loaded)):.2f} ms, median {median:.2f} ms, worst {milliseconds(loaded[-1]):.2f} ms"
+        f"{milliseconds(statistics.mean(loaded)):.2f} ms, median {median:.2f} ms, "
+        f"worst {milliseconds(loaded[-1]):.2f} ms"
     )
     print(f"aim: median at full load at most {AIM_MEDIAN_ms} ms: {'met' if median <= AIM_MEDIAN_ms else 'missed'};"
           f" worst of all at most {AIM_WORST_ms} ms: {'met' if worst <= AIM_WORST_ms else 'missed'}")  # fmt: skip
