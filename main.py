@@ -19,7 +19,7 @@ from firmware.safety.gate import Gate
 from firmware.safety.safe_stop import safe_stop
 from firmware.sense import Sense
 from firmware.stage import Stage
-from firmware.starts import Starts, radio_may_start, radio_starts
+from firmware.starts import Starts
 from firmware.station import K_RESET_CAUSE, K_TICKS, Station, energised
 from firmware.units import after
 from firmware.wishes import Wishes
@@ -170,15 +170,9 @@ def radio(config, rtc):
     except ImportError:
         print("wifi: this MicroPython has no `network`; the station runs without one of its own")
         return None
-    if not radio_may_start(rtc):
-        print("wifi: the radio did not come up at the start before; the station runs without a network until the next")
-        return None
     from firmware.net.wifi import power_up
 
-    try:
-        return power_up(network, print)
-    finally:  # a Ctrl-C is no hang
-        radio_starts(rtc, False)
+    return power_up(network, print, rtc)
 
 
 def serve(serving):

@@ -14,23 +14,7 @@ _RUNS = const(0x5A)
 _RAISED = const(0xA5)
 _MOST = const(3)
 _LAST = const(99)
-_RADIO = const(44)  # _RUNS and its complement: the radio is being started
 _GOOD_s = const(3600)
-
-
-def radio_may_start(rtc):
-    # Its first start waits without a deadline, and only the watchdog ends that: a radio that never comes up would reset
-    # the station for ever, before anybody counts. So the start after such a one goes without, and the next tries again.
-    image = rtc.image
-    hung = image[_RADIO] == _RUNS and image[_RADIO + 1] == _RUNS ^ 0xFF
-    radio_starts(rtc, not hung)
-    return not hung
-
-
-def radio_starts(rtc, begins):
-    rtc.image[_RADIO] = _RUNS if begins else 0
-    rtc.image[_RADIO + 1] = _RUNS ^ 0xFF if begins else 0
-    rtc.save()
 
 
 class Starts:

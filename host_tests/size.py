@@ -39,6 +39,9 @@ for name in %r + ['firmware.uplink.uplink']:
 from firmware.config import parse
 from firmware import services
 class Plain: pass
+class Rtc(Plain):
+    image = bytearray(256)
+    def save(self): pass
 class Network(Plain):
     class WLAN(Plain):
         IF_STA = PM_NONE = 0
@@ -54,12 +57,12 @@ view, wlan = services.View(fw.station), Network.WLAN(0)
 clock = services.clocks.Clock(lambda: 0, 2000)
 journal = services.Journal(view, fw.station.events, config, clock)
 config['wifi_ssid'] = 'attic'
-made = []
+made, rtc = [], Rtc()
 gc.collect()
 before = gc.mem_alloc()
 services.network(made, view, wlan, config, clock, journal, socket, print)
 from firmware.net.wifi import power_up
-power_up(Network, print)
+power_up(Network, print, rtc)
 gc.collect()
 print(gc.mem_alloc() - before, len(made))
 """

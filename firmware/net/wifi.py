@@ -33,6 +33,8 @@ _RESTART_ms = const(10000)  # guessed: it takes under a second; after this its t
 # finds no stack between taking their lock and its `finally` would hold it for good. Calls as deep as those take 2.3 KB
 # on 32 bits, and what the SPI needs; the port's own 4 KB are too few, and the IDF may not spare 16.
 _STACK_B = const(8 * 1024)
+_AT = const(44)  # in the retained memory, behind starts.py's: the radio is being started, and the complement
+_STARTS = const(0x5A)
 
 # Of the radio's restart, in a bytearray that its thread writes.
 _NONE = const(0)
@@ -62,16 +64,34 @@ _STATUS_NO_NETWORK = (201, 212)  # not found; too weak
 _STATUS_REFUSED = (15, 202, 204, 210, 211)  # handshake unanswered, authentication, handshake, another security
 
 
-def power_up(network, log):
+def power_up(network, log, rtc):
     # The interface, its radio on if it starts: what does not start now may later. None: there is none, for want of
-    # memory. Takes tens of KB of the IDF and some time.
+    # memory. Takes tens of KB of the IDF and some time. It waits without a deadline, and only the watchdog ends that: a
+    # radio that never comes up would reset the station for ever. So the start after such a one goes without.
     wlan = None
+    if _hung(rtc.image):
+        _mark(rtc, 0)
+        log("wifi: the radio did not come up at the start before; the station runs without a network until the next")
+        return wlan
+    _mark(rtc, _STARTS)
     try:
         wlan = network.WLAN(network.WLAN.IF_STA)
         _on(wlan)
     except (OSError, RuntimeError) as error:
         log("wifi: the radio does not start: %r; the station runs without a network" % error)
+    finally:  # a Ctrl-C is no hang
+        _mark(rtc, 0)
     return wlan
+
+
+def _hung(image):
+    return image[_AT] == _STARTS and image[_AT + 1] == _STARTS ^ 0xFF
+
+
+def _mark(rtc, how):
+    rtc.image[_AT] = how
+    rtc.image[_AT + 1] = how ^ 0xFF
+    rtc.save()
 
 
 def _on(wlan):

@@ -21,6 +21,14 @@ if sys.implementation.name == "cpython":  # takes no less than 32 KB: its own
     firmware.net.wifi._STACK_B = STACK_B = 0
 
 
+class _Rtc:
+    def __init__(self):
+        self.image = bytearray(256)
+
+    def save(self):
+        pass
+
+
 class _Rig:
     def __init__(self, air=GOOD, password=SECRET, station="garage"):
         config = parse(json.dumps({"wifi_ssid": "attic", "wifi_password": password, "station": station}))
@@ -342,7 +350,7 @@ def test_two_stations_do_not_come_back_in_step():
 
 
 def test_the_radio_starts_without_power_saving_and_without_joining_by_itself():
-    wlan = power_up(fake_network, print)
+    wlan = power_up(fake_network, print, _Rtc())
     assert wlan.radio and wlan.options == {"reconnects": 0, "pm": WLAN.PM_NONE} and wlan.tries == []
 
 
@@ -357,7 +365,7 @@ def test_a_radio_that_does_not_start_is_one_sentence_and_helped_later():
                 made.append(self)
 
     lines = []
-    assert power_up(Broken, lines.append) is made[0]
+    assert power_up(Broken, lines.append, _Rtc()) is made[0]
     assert len(lines) == 1 and "Out of Memory" in lines[0]
     rig = _Rig()
     rig.quiet(1)
@@ -373,5 +381,5 @@ def test_without_memory_for_the_driver_there_is_no_radio():
                 raise OSError("WiFi Out of Memory")
 
     lines = []
-    assert power_up(Full, lines.append) is None
+    assert power_up(Full, lines.append, _Rtc()) is None
     assert len(lines) == 1 and "Out of Memory" in lines[0]
