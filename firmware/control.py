@@ -367,6 +367,7 @@ class Control:
         control[K_CAR_STATE] = self._revive(self.car_can, 0)
         control[K_CONVERTER_STATE] = self._revive(self.converter_can, 1)
         self._gate_record(control, now)
+        self.starts.rests(control[K_QUIET])
         self.starts.second(now)
         if self.gate.save(self.rtc.image):
             self.rtc.save()

@@ -140,13 +140,24 @@ def _once(sample, error):
     return act
 
 
+def _under_way(act):
+    # As control tells once something is energised.
+    def both(life):
+        if life.samples == 10:
+            life.fw.starts.rests(0)
+        act(life)
+
+    return both
+
+
 def _lives(ends, kept=b""):
-    # One life after another on one chip: each `end` is what a sample raises, or None for a chip that crashes meanwhile
-    # (nothing of the way out runs). What each has at its end: the faults of one reset and of too many, and the count.
+    # One life after another on one chip, each under way: each `end` is what a sample raises, or None for a chip that
+    # crashes meanwhile (nothing of the way out runs). What each has at its end: the faults of one reset and of too
+    # many, and the count.
     told = []
     for end in ends:
         by_hand = isinstance(end, KeyboardInterrupt)
-        life = Life(_once(20, end) if by_hand else _after(20, end or _Stuck()), 3 if told else 1)
+        life = Life(_under_way(_once(20, end) if by_hand else _after(20, end or _Stuck())), 3 if told else 1)
         life.rig.chip.rtc = kept
         way_out = main.Starts.end, main.safe_stop
         if end is None:

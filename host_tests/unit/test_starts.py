@@ -23,6 +23,11 @@ class Board:
         self.faults = Active(Events())
         self.starts = Starts(self, self.faults)
         self.starts.begin(cause, 5)
+        self.starts.rests(0)
+        return self
+
+    def rests(self):
+        self.starts.rests(1)
         return self
 
     def save(self):
@@ -76,6 +81,28 @@ def test_three_in_a_row_are_too_many_and_stay_so_over_every_further_reset():
     assert severity[F_RESETS] == STOP and latch[F_RESETS] == OWNER
     board.faults.replugged(9)
     assert board.told() == [F_WATCHDOG, F_RESETS]
+
+
+def test_a_reset_at_rest_is_told_and_counts_for_nothing():
+    # As by a radio that is restarted and holds the interpreter: nothing was energised.
+    board = Board().start(POWER).start(BIT)
+    for _ in range(20):
+        board.rests().start(BIT)
+        assert board.told() == [F_WATCHDOG] and board.starts.count == 1
+    assert board.start(BIT).starts.count == 2, "and is no good hour either"
+    assert board.rests().lives(3600).told() == []
+    assert board.start(BIT).starts.count == 0
+
+
+def test_a_reset_at_rest_is_forgotten_after_an_hour_too():
+    assert Board().start(POWER).rests().start(BIT).lives(3600).told() == []
+
+
+def test_a_reset_at_rest_ends_no_wait_for_a_person():
+    board = Board().start(POWER)
+    for _ in range(3):
+        board.start(BIT)
+    assert board.rests().start(BIT).lives(3600).told() == [F_WATCHDOG, F_RESETS]
 
 
 def test_a_good_hour_forgets_and_a_second_less_does_not():
@@ -149,6 +176,8 @@ def test_a_second_of_it_allocates_nothing():
     gc.collect()
     before = gc.mem_alloc()
     second(7)
+    assert gc.mem_alloc() == before
+    board.starts.rests(1)
     assert gc.mem_alloc() == before
     board.starts._left_s = 1
     gc.collect()
