@@ -127,6 +127,8 @@ def test_what_is_wrong_is_told(tmp_path: Path, text: str, told: str) -> None:
 def test_an_unknown_scenario_lists_the_known(tmp_path: Path) -> None:
     with pytest.raises(ScenarioError, match="there is no scenario 'evning'; there are: .*evening"):
         scenario.load("evning")
+    with pytest.raises(ScenarioError, match="^evening has no variants: leave out --variant nope$"):
+        scenario.load("evening", "nope")
     with pytest.raises(ScenarioError, match="no variant 'high'; there are: low, other"):
         scenario.load("mine", "high", folder=written(tmp_path, GOOD))
 

@@ -41,6 +41,16 @@ def test_one_that_crashes_tells_why(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     assert "no such luck" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("words", [
+    ["scenarios", "--vehicle", "tesla"], ["scenarios", "--stepped", "--vehicle", "tesla"],
+    ["scenarios", "evening", "--vehicle", "tesla"], ["run", "evening", "--vehicle", "tesla"],
+    ["soak", "--vehicle", "tesla"],
+])  # fmt: skip
+def test_a_vehicle_that_nobody_knows_is_one_sentence(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert command_line.main(words) == 2
+    assert capsys.readouterr().err == "bench: there is no vehicle 'tesla'; there are: gbt27930, chademo\n"
+
+
 def test_every_scenario_is_played_with_every_vehicle(monkeypatch: pytest.MonkeyPatch) -> None:
     played: list[list[tuple[str, str]]] = []
 

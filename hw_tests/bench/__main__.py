@@ -31,7 +31,7 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
         command.add_argument("--stepped", action="store_true", help="in virtual time, the firmware in this process")
     soak = commands.add_parser("soak", help="hours of a station's life in virtual time")
     soak.add_argument("--hours", type=float, default=24.0, help="of virtual time (24)")
-    soak.add_argument("--vehicle", default="", choices=("", *scenario.VEHICLES), help="what the cars speak")
+    soak.add_argument("--vehicle", default="", help="what the cars speak: " + ", ".join(scenario.VEHICLES))
     soak.add_argument("--seed", type=int, default=1, help="of what happens (1)")
     return parser.parse_args(words)
 
@@ -99,6 +99,7 @@ def main(words: list[str] | None = None) -> int:
     """Exit status: 0 only if every check held."""
     options = arguments(words)
     try:
+        scenario.check_vehicle(options.vehicle)
         if options.command == "soak":
             from hw_tests.bench import soak
 

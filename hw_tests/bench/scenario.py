@@ -113,9 +113,10 @@ def load(name: str, variant: str = "", vehicle: str = "", folder: Path = FOLDER)
     table = _read(path)
     of_variants = table.pop("variants", {})
     of_vehicle = _layer_of(table, vehicle, path.name)
+    if variant and not of_variants:
+        raise ScenarioError(f"{name} has no variants: leave out --variant {variant}")
     if variant and variant not in of_variants:
-        there = ", ".join(of_variants) or "none"
-        raise ScenarioError(f"{path.name}: there is no variant {variant!r}; there are: {there}")
+        raise ScenarioError(f"{path.name}: there is no variant {variant!r}; there are: {', '.join(of_variants)}")
     common = folder / COMMON
     layers = [_read(common)] if common.is_file() else []
     of_both = of_vehicle.pop("variants", {}).get(variant, {})
@@ -124,6 +125,12 @@ def load(name: str, variant: str = "", vehicle: str = "", folder: Path = FOLDER)
     for layer in layers:
         merged = _merge(merged, layer, path.name)
     return _Builder(path.name).scenario(name, variant, vehicle, merged)
+
+
+def check_vehicle(vehicle: str) -> None:
+    """ScenarioError if nobody knows what the command line named; "" is each scenario's own."""
+    if vehicle and vehicle not in VEHICLES:
+        raise ScenarioError(f"there is no vehicle {vehicle!r}; there are: {', '.join(VEHICLES)}")
 
 
 def _layer_of(table: dict[str, Any], vehicle: str, where: str) -> dict[str, Any]:
