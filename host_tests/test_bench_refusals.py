@@ -44,7 +44,8 @@ def said(capsys, words):
         (("/dev/null", SLCAN), "slcan:/dev/no_such_adapter: there is no such adapter"),
         (("/dev/null",), "nobody listens there: start the other end first"),
         (("/dev/null", SLCAN, ("evning",)), "there is no scenario 'evning'"),
-        (("/dev/null", SLCAN, ("no/such.toml",)), "there is no scenario 'such'"),
+        (("/dev/null", SLCAN, ("no/such.toml",)), "bench: there is no file no/such.toml\n"),
+        (("/dev/null", SLCAN, ("all", "--vehicle", "tesla")), "there is no vehicle 'tesla'; there are: gbt27930"),
         (("/dev/null", SLCAN, ("emergency", "--variant", "watchdog_reset")), "needs a hand inside the board"),
         (("/dev/null", SLCAN, ("bad_can",)), "a model of the CAN chip"),
         (("/dev/null", SLCAN, ("meter",)), "name an adapter on the board's, RS485=/dev/ttyUSB2"),
@@ -56,6 +57,13 @@ def said(capsys, words):
 )
 def test_each_has_its_sentence(given, sentence, capsys):
     assert sentence in said(capsys, command(*given))
+
+
+@pytest.mark.parametrize("name", ["meter", "bad_can"])
+def test_one_reason_for_several_variants_is_told_once(name, capsys):
+    text = said(capsys, command("/dev/null", SLCAN, (name,)))
+    assert text.count("cannot be played on a board") == 1 and text.count(": it ") == 1
+    assert all(f"{name}-{variant}" in text for variant in scenario.variants(name))
 
 
 @pytest.mark.parametrize(

@@ -89,18 +89,23 @@ def _named(variable: str, bus: str) -> Any:
 
 def playable(given: argparse.Namespace) -> tuple[list[Scenario], list[str]]:
     """What to play, and a line for each that is left out; ScenarioError if nothing is left."""
-    runs, skipped = [], []
+    scenario.check_vehicle(given.vehicle)
+    runs: list[Scenario] = []
+    skipped: dict[str, list[str]] = {}  # names by reason
     for name, folder in _named_by(given):
         for variant in [given.variant] if given.variant else scenario.variants(name, folder):
             each = scenario.load(name, variant, given.vehicle, folder)
-            reason = for_boards.why_not(each, bool(given.rs485))
-            if reason:
-                skipped.append(f"{each.run_name} cannot be played on a board: {reason}")
+            if reason := for_boards.why_not(each, bool(given.rs485)):
+                skipped.setdefault(reason, []).append(each.run_name)
             else:
                 runs.append(for_boards.on_a_line(each))
     if not runs:
-        raise ScenarioError("; ".join(skipped[:3]))
-    return runs, skipped
+        raise ScenarioError("; ".join(_left_out(", ".join(names), reason) for reason, names in skipped.items()))
+    return runs, [_left_out(name, reason) for reason, names in skipped.items() for name in names]
+
+
+def _left_out(names: str, reason: str) -> str:
+    return f"{names} cannot be played on a board: {reason}"
 
 
 def _named_by(given: argparse.Namespace) -> list[tuple[str, Path]]:
@@ -109,7 +114,11 @@ def _named_by(given: argparse.Namespace) -> list[tuple[str, Path]]:
         known = scenario.known()
         return [(name, scenario.FOLDER) for name in known if given.vehicle in ("", *scenario.vehicles(name))]
     path = Path(given.scenario)
-    return [(path.stem, path.parent)] if path.suffix == ".toml" else [(given.scenario, scenario.FOLDER)]
+    if path.suffix != ".toml":
+        return [(given.scenario, scenario.FOLDER)]
+    if not path.is_file():
+        raise ScenarioError(f"there is no file {given.scenario}")
+    return [(path.stem, path.parent)]
 
 
 def broker_of(text: str) -> tuple[str, int]:
