@@ -13,6 +13,7 @@ import serial
 
 from host_tests.desk_board import ROOT, DeskBoard, Stranger
 from host_tests.desk_rig import DEADLINE_s, desk, image, wait_for
+from hw_tests.desk import __main__ as cli
 from hw_tests.desk import board as board_module
 from hw_tests.desk import configure, console, flash, logs, port
 from hw_tests.desk.board import at_prompt
@@ -168,6 +169,32 @@ def test_a_bad_configuration_is_refused_before_the_port_is_opened(path, tmp_path
         assert bytes(board.received) == b""
 
 
+@pytest.mark.parametrize(
+    "text, where",
+    [
+        ("{", "line 1, column 2"),
+        ("", "line 1, column 1"),
+        ('{\n  "site": "home"\n  "station": "garage"\n}\n', "line 3, column 3"),
+        ('{\n  "site": "home",\n}\n', "line (2, column 17|3, column 1)"),  # 3.13: the comma
+        ("{\n  'site': 'home'\n}\n", "line 2, column 3"),
+        ("[" * 3000, "(line 1, column 3001: )?is not JSON"),
+    ],
+)
+def test_what_is_no_json_is_told_with_its_place(tmp_path, text, where):
+    """In an editor one looks for a line."""
+    with pytest.raises(Trouble, match=f"station.json: {where}.*: check commas, quotes and braces"):
+        configure.judged(write(tmp_path, text))
+
+
+def test_a_mark_of_byte_order_is_left_out_of_what_is_sent(tmp_path):
+    """Some editors write one; MicroPython on the board would refuse it."""
+    file = write(tmp_path, GOOD)
+    plain = file.read_bytes()
+    file.write_bytes(b"\xef\xbb\xbf" + plain)
+    data, values = configure.judged(file)
+    assert data == plain and values["floor_permille"] == 400
+
+
 def test_a_configuration_file_that_is_not_there(tmp_path):
     with pytest.raises(Trouble, match="nix.json cannot be read"):
         configure.judged(tmp_path / "nix.json")
@@ -259,6 +286,8 @@ def test_a_port_that_goes_away_is_one_sentence(path):
         (["flash"], "flash: no PORT given"),
         (["console", "--port", "/dev/nix"], "console: there is no port /dev/nix"),
         (["config", "--port", "/dev/nix"], "config: no FILE given"),
+        (["config"], "config: no FILE given"),
+        (["config", "--file", "nix.json"], "config: nix.json cannot be read"),
         (["logs", "--port", "/dev/null"], "logs: /dev/null cannot be opened"),
     ],
 )
@@ -267,6 +296,16 @@ def test_on_the_command_line_it_is_a_sentence_and_a_status(words, sentence):
                           timeout=DEADLINE_s, stdin=subprocess.DEVNULL)  # fmt: skip
     assert done.returncode == 1
     assert done.stderr.startswith(sentence) and done.stderr.count("\n") == 1 and "Traceback" not in done.stderr
+
+
+def test_without_a_port_a_configuration_is_only_judged(tmp_path, capsys):
+    """Status 0 for a good one, and that it was not sent; a bad one is told as with a port."""
+    good, bad = write(tmp_path, GOOD), write(tmp_path, {"floor_permille": 1001}, "typo.json")
+    assert cli.main(["config", "--file", str(good)]) == 0
+    said = capsys.readouterr().out
+    assert f"{good} is good (configuration {configure.judged(good)[1].hash}), not sent: no PORT given" in said
+    assert cli.main(["config", "--file", str(bad)]) == 1
+    assert f'config: {bad}: line 1: "floor_permille" must be' in capsys.readouterr().err
 
 
 def test_without_a_port_the_ports_that_are_there_are_named(monkeypatch):

@@ -41,18 +41,31 @@ def run(given: argparse.Namespace) -> None:
     Raises:
         Trouble: it could not be done.
     """
-    if not given.port:
+    if given.command == "config":
+        config(given)
+    elif not given.port:
         raise no_port_given(given.command)
-    if given.command == "flash":
+    elif given.command == "flash":
         flash.flash(Desk(given.port), given.board, files=given.files)
     elif given.command == "console":
         console.show(given.port)
-    elif given.command == "logs":
-        logs.logs(Desk(given.port), given.stop)
-    elif not given.file:
-        raise Trouble("no FILE given: make config PORT=... FILE=... (docs/config.md lists every point).")
     else:
+        logs.logs(Desk(given.port), given.stop)
+
+
+def config(given: argparse.Namespace) -> None:
+    """Without a port the file is only judged.
+
+    Raises:
+        Trouble: the file is bad, or it could not be put on the board.
+    """
+    if not given.file:
+        raise Trouble("no FILE given: make config PORT=... FILE=... (docs/config.md lists every point).")
+    if given.port:
         configure.configure(Desk(given.port), Path(given.file))
+        return
+    values = configure.judged(Path(given.file))[1]
+    print(f"{given.file} is good (configuration {values.hash}), not sent: {no_port_given(f'config FILE={given.file}')}")
 
 
 def main(words: list[str] | None = None) -> int:

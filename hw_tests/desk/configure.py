@@ -1,5 +1,7 @@
 """`make config`: judges a configuration with the firmware's own reader, shows what it changes, and puts it in place."""
 
+import codecs
+import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,20 +22,31 @@ SECRETS = ("mqtt_password", "wifi_password")
 
 
 def judged(path: Path) -> tuple[bytes, Any]:
-    """The bytes of a file and every point that it sets, defaults filled in.
+    """The bytes of a file, without a mark of byte order, and every point that it sets, defaults filled in.
 
     Raises:
         Trouble: it cannot be read or the firmware would refuse it; nothing was sent then.
     """
     try:
-        data = path.read_bytes()
+        data = path.read_bytes().removeprefix(codecs.BOM_UTF8)  # the board's reader would take it for no JSON
         return data, firmware_config.parse(data.decode())
     except OSError as error:
         raise Trouble(f"{path} cannot be read ({error.strerror}): name a file that is there.") from None
     except UnicodeDecodeError:
         raise Trouble(f"{path} is not UTF-8 text: save it as plain text.") from None
     except ValueError as error:
-        raise Trouble(f"{path}: {error}") from None
+        raise Trouble(f"{path}: {_place(data.decode())}{error}") from None
+
+
+def _place(text: str) -> str:
+    """Where a text stops being JSON, in front of the firmware's sentence, which cannot tell; "" where it is JSON."""
+    try:
+        json.loads(text)
+    except json.JSONDecodeError as error:
+        return f"line {error.lineno}, column {error.colno} ({error.msg}): "
+    except RecursionError:  # nested without end: the sentence alone
+        pass
+    return ""
 
 
 def changes(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
