@@ -68,7 +68,7 @@ flash: bootstrap ## bring a board to this image: PORT=/dev/ttyUSB0, the first ti
 console: bootstrap ## show what a board says: PORT=...; sends nothing, so it never disturbs a session
 	@$(RUN) -m hw_tests.desk console --port "$(PORT)" $(ARGS)
 
-config: bootstrap ## check a configuration and put it on a board: PORT=... FILE=station.json
+config: bootstrap ## check a configuration and put it on a board: PORT=... FILE=station.json; without PORT only checked
 	@$(RUN) -m hw_tests.desk config --port "$(PORT)" --file "$(FILE)" $(ARGS)
 
 logs: bootstrap ## fetch what a board keeps, or show what it says: PORT=...
@@ -108,16 +108,17 @@ image: bootstrap ## compile what goes onto the board into build/board/ (files) a
 boards: bootstrap ## draw every board's wiring and list its parts: docs/boards/ from firmware/boards/
 	@$(RUN) .ci/boards.py
 
-clean: ## remove results and caches, keep what was downloaded
+clean: ## remove results, fetched logs and caches, keep what was downloaded
 	@rm -rf build/board build/run build/pycache build/matplotlib build/hypothesis build/mypy build/ruff \
-		build/pytest build/coverage build/test build/perf build/mutants build/size build/board.romfs build/board_rom build/board_tests build/bench
+		build/pytest build/coverage build/test build/perf build/mutants build/size build/board.romfs build/board_rom build/board_tests build/bench \
+		build/replay build/logs
 
 distclean: ## remove everything that is not the repository's
 	@rm -rf build lib/umqtt
 
 bootstrap:
 	@command -v $(PYTHON) >/dev/null || { \
-		echo "bootstrap: there is no $(PYTHON) here: install Python 3.11 or newer with venv (on Debian: apt install python3-venv)." >&2; \
+		echo "bootstrap: there is no program '$(PYTHON)' here: install Python 3.11 or newer with venv (on Debian: apt install python3-venv)." >&2; \
 		exit 1; }
 	@$(PYTHON) .ci/bootstrap.py
 

@@ -119,16 +119,18 @@ def cost(name: str) -> list[str]:
 def main() -> int:
     """Write what differs, remove what no board stands for any more."""
     OUT.mkdir(parents=True, exist_ok=True)
-    made = files()
+    made, new = files(), 0
     for name, text in made.items():
         path = OUT / name
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
             print(f"boards: {path.relative_to(ROOT)}")
+            new += 1
     for path in OUT.iterdir():
         if path.name not in made and path.name != "README.md":
             path.unlink()
             print(f"boards: {path.relative_to(ROOT)} is of no board: removed")
+    print(f"boards: {len(made)} files in {OUT.relative_to(ROOT)}/, {new} of them written anew, the others as they were")
     return 0
 
 
