@@ -44,6 +44,18 @@ def test_what_a_car_says_long_before_the_session_is_left_out(tmp_path):
     assert out["messages"] == 100 and out["to_s"] < 10
 
 
+def test_two_words_in_one_breath_may_leave_in_either_order(tmp_path):
+    """On a live bus CRO=AA and CCD=00 leave 0.3 ms apart, and now and then the other way round."""
+    frames = bench_session("gbt27930")
+    ready = next(i for i, (_, frame) in enumerate(frames) if frame.id == 0x100AF456 and frame.data == b"\xaa")
+    ccd = next(i for i, (_, frame) in enumerate(frames) if frame.id == 0x1832F456)
+    assert 0 < frames[ccd][0] - frames[ready][0] < 0.02
+    frames.insert(ready, (frames[ready][0] - 0.0003, frames.pop(ccd)[1]))
+    result = play(frames, tmp_path)
+    assert result.followed and result.parts is None, result.parts
+    assert all(line["same"] in ("bytes", "word") for line in station.answers(result))
+
+
 def test_coarse_time_stamps_do_not_matter(session, tmp_path):
     coarse = [(round(t_s, 1), frame) for t_s, frame in session]
     result = play(coarse, tmp_path)

@@ -8,11 +8,12 @@ listed as inferred.
 import traceback
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 from hw_tests.bench.replay.player import Player
 from hw_tests.bench.replay.protocol import CHARGER, Counts, Dialect, Told
-from hw_tests.bench.replay.script import Script
+from hw_tests.bench.replay.script import Script, Word
 from hw_tests.bench.replay.session import tell
 from hw_tests.bench.replay.show import Line, Show
 from hw_tests.bench.replay.story import Story
@@ -22,6 +23,7 @@ _GRACE_s = 120.0  # the firmware's own times: insulation test, precharge, retrie
 _TAIL_s = 2.0  # after the last frame
 _LEASE_ms = 80_000_000
 _SILENT_s = 0.5
+_BREATH_s = 0.02
 _APART_s = 10.0  # both sides silent for longer: what was said before is no part of the session
 _LOG_ENDS_s = 0.2
 _UNSEEN = ("insulation",)  # a charger may tell the voltage of its test to the car or keep it to itself
@@ -150,7 +152,7 @@ def play(tolds: list[Told], dialect: Dialect, out: Show | None = None) -> Result
 def answers(result: Result) -> list[Line]:
     """Each word of the recorded charger with the firmware's, in order."""
     lines: list[Line] = []
-    said = list(result.player.said)
+    said = [mine for mine, _ in _in_order(result.script.words, result.player)]
     for word in result.script.words:
         mine = next((each for each in said if each.text == word.text), None)
         line: Line = {"kind": "answer", "name": word.text, "recorded_s": word.t_s, "recorded": word.raw.hex(" ")}
@@ -168,6 +170,18 @@ def answers(result: Result) -> list[Line]:
     return lines
 
 
+def _in_order(recorded: list[Word], player: Player) -> list[tuple[Word, float]]:
+    """What the firmware said, and when of the recording: two words that the recorded charger said in one breath are in
+    its order, whichever left first here."""
+    said = list(zip(player.said, player.said_rec_s))
+    breaths = [(one.text, two.text) for one, two in pairwise(recorded) if two.t_s - one.t_s <= _BREATH_s]
+    for at in range(len(said) - 1):
+        first, second = said[at][0].text, said[at + 1][0].text
+        if (second, first) in breaths and (first, second) not in breaths:
+            said[at], said[at + 1] = said[at + 1], said[at]
+    return said
+
+
 def _parts(result: Result, tolds: list[Told]) -> Line | None:
     """The first place where the two part, by the recorded time."""
     found = [each for each in (result.player.parted, _other_word(result), _silence(result, tolds)) if each is not None]
@@ -178,7 +192,7 @@ def _other_word(result: Result) -> Line | None:
     """The first word that the other did not say, its own affairs apart."""
     player, own = result.player, result.script.own
     recorded = [word for word in result.script.words if word.text not in own]
-    said = [(word, rec_s) for word, rec_s in zip(player.said, player.said_rec_s) if word.text not in own]
+    said = [(word, rec_s) for word, rec_s in _in_order(result.script.words, player) if word.text not in own]
     for theirs, (mine, _) in zip(recorded, said):
         if theirs.text != mine.text:
             why = f"the firmware says {mine.text}, the recorded charger {theirs.text}"
