@@ -22,6 +22,7 @@ from hw_tests.bench import infypower as infy
 from hw_tests.bench.adapter import Adapter, AdapterError, open_adapter, parse, why_not
 from hw_tests.bench.alone.__main__ import arguments, run_car, run_converter
 from hw_tests.bench.alone.car_plant import CarPlant
+from hw_tests.bench.alone.keys import Keys
 from hw_tests.bench.alone.menu import LETTERS, Menu, faults_of_car, faults_of_converter, words
 from hw_tests.bench.alone.view import DeskView
 from hw_tests.bench.converter import OFF, ON
@@ -320,9 +321,30 @@ def test_wrong_words_end_with_a_sentence():
         (("car", "--can", "virtual:x", "--vehicle", "tesla"), 2, "there is no vehicle 'tesla'"),
         (("car", "--can", "virtual:x", "--profile", "beetle"), 2, "there is no car 'beetle'"),
         (("converter", "--can", "virtual:x", "--set", '{"wheels": 4}'), 2, "no parameter 'wheels'"),
+        (("car", "--can", "virtual:x", "--set", "{bad"), 2, "car: --set {bad is no JSON object: "),
+        (("converter", "--can", "virtual:x", "--set", "[1]"), 2, "converter: --set [1] is no JSON object: "),
     ):
         done = subprocess.run(command(*words_), cwd=ROOT, capture_output=True, text=True, timeout=60)
         assert done.returncode == status and says in done.stderr and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("kind", VEHICLES)
+def test_a_parameter_that_the_car_has_not_is_told_with_those_it_has(kind):
+    with pytest.raises(ValueError, match="^the car has no parameter 'nokey'; there are: .*resistance_ohm, .*soc_permille, "):
+        run_car(arguments(["car", "--can", "virtual:x", "--vehicle", kind, "--set", '{"nokey": 1}']), Keys(0))
+
+
+@pytest.mark.parametrize(("given", "says"), [
+    (("--soc", "800"), "--soc 800 is no state of charge: it takes 0 to 100 per cent"),
+    (("--soc", "-5"), "--soc -5 is no state of charge: it takes 0 to 100 per cent"),
+    (("--soc", "nan"), "--soc nan is no state of charge: it takes 0 to 100 per cent"),
+    (("--soc", "half"), "--soc half is no state of charge: it takes 0 to 100 per cent"),
+    (("--set", '{"soc_permille": 1001}'), "soc_permille 1001 is no state of charge: it takes 0 to 1000"),
+    (("--set", '{"soc_permille": "full"}'), "soc_permille 'full' is no state of charge: it takes 0 to 1000"),
+])  # fmt: skip
+def test_a_state_of_charge_that_is_none_is_refused(given, says):
+    with pytest.raises(ValueError, match=f"^{says}$"):
+        run_car(arguments(["car", "--can", "virtual:x", *given]), Keys(0))
 
 
 def test_the_parts_are_documented():

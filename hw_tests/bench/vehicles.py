@@ -4,7 +4,7 @@ A scenario names the protocol by `vehicle` (or the command line by --vehicle) an
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol
 
 from hw_tests.bench import observer
@@ -74,7 +74,13 @@ class Kind:
     def car(self, table: Mapping[str, Any], vehicle: Any, seed: int) -> Car:
         """A car from a scenario's [car]: its kind, and changes to the profile."""
         changes = {name: value for name, value in table.items() if name not in ("kind", "soc_permille", "vehicle")}
-        return self.make(self.profile(table.get("kind", self.usual), **changes), vehicle, seed)
+        usual = self.profile(table.get("kind", self.usual))
+        names = [each.name for each in fields(usual)]
+        strange = [name for name in changes if name not in names]
+        if strange:
+            there = ", ".join(sorted([*names, "soc_permille"]))
+            raise ValueError(f"the car has no parameter {strange[0]!r}; there are: {there}")
+        return self.make(replace(usual, **changes), vehicle, seed)
 
     def pack(self, table: Mapping[str, Any]) -> dict[str, Any]:
         """The plant's parameters for that car, where they are not the plant's own."""

@@ -4,6 +4,7 @@ An emulator alone on a CAN adapter: no plant process, no runner, no firmware on 
 """
 
 import argparse
+import contextlib
 import json
 import signal
 import sys
@@ -48,19 +49,40 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     car = kinds.add_parser("car", help="a car")
     car.add_argument("--vehicle", default="", help="what it speaks: " + ", ".join(VEHICLES))
     car.add_argument("--profile", default="", help="which car")
-    car.add_argument("--set", default={}, type=_table, help="changes to the profile, a JSON object")
-    car.add_argument("--soc", type=float, default=50.0, help="state of charge at the beginning, per cent (50)")
+    car.add_argument("--set", default="{}", help="changes to the profile, a JSON object")
+    car.add_argument("--soc", default="50", help="state of charge at the beginning, per cent (50)")
     converter = kinds.add_parser("converter", help="an Infypower BEG")
-    converter.add_argument("--set", default={}, type=_table, help="parameters (rig.parameters), a JSON object")
+    converter.add_argument("--set", default="{}", help="parameters (rig.parameters), a JSON object")
     for each in (car, converter):
         each.add_argument("--can", default="", help=f"the adapter: {SYNTAX}")
     return parser.parse_args(words)
 
 
 def _table(text: str) -> dict[str, Any]:
-    table = json.loads(text)
-    if not isinstance(table, dict):
-        raise argparse.ArgumentTypeError("it must be a JSON object")
+    """What --set says. ValueError with a sentence; argparse's usage would name no variable of the Makefile."""
+    try:
+        table = json.loads(text)
+        if not isinstance(table, dict):
+            raise ValueError("it must be {\"name\": value}")
+    except ValueError as error:
+        raise ValueError(f"--set {text} is no JSON object: {error}") from None
+    return table
+
+
+def _soc_permille(text: str) -> int:
+    """What --soc says, in permille; ValueError."""
+    with contextlib.suppress(ValueError):
+        if 0 <= float(text) <= 100:
+            return round(float(text) * 10)
+    raise ValueError(f"--soc {text} is no state of charge: it takes 0 to 100 per cent")
+
+
+def _car_table(options: argparse.Namespace, usual: str) -> dict[str, Any]:
+    """The car as a scenario's [car] has it; ValueError."""
+    table = {"kind": options.profile or usual, "soc_permille": _soc_permille(options.soc), **_table(options.set)}
+    soc = table["soc_permille"]
+    if isinstance(soc, bool) or not isinstance(soc, (int, float)) or not 0 <= soc <= 1000:
+        raise ValueError(f"soc_permille {soc!r} is no state of charge: it takes 0 to 1000")
     return table
 
 
@@ -69,7 +91,7 @@ def run_car(
 ) -> None:
     """Until Ctrl-C; the adapter is closed then. `bus`: an open one, for tests."""
     kind = vehicle(options.vehicle)
-    table = {"kind": options.profile or kind.usual, "soc_permille": round(options.soc * 10), **options.set}
+    table = _car_table(options, kind.usual)
     plant, linked = CarPlant(kind, table), car_process.LinkedVehicle()
     car = kind.car(table, linked, 0)
     bus = bus or open_adapter(options.can, kind.bit_s)
@@ -118,7 +140,7 @@ def _type_into(plant: CarPlant, name: str, given: dict[str, Any]) -> str | None:
 def run_converter(options: argparse.Namespace, keys: Keys, bus: can.BusABC | None = None,
                   view: DeskView | None = None) -> None:  # fmt: skip
     """Until Ctrl-C; the adapter is closed then. `bus`: an open one, for tests."""
-    rig, board, car = Rig(parameters(options.set)), DeskBoard(), DeskVehicle()
+    rig, board, car = Rig(parameters(_table(options.set))), DeskBoard(), DeskVehicle()
     rig.plant.plug()
     tap = Tap(bus or open_adapter(options.can, CONVERTER_bit_s), lambda _frame: None)
     own = _converter_keys(board, car)
