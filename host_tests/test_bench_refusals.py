@@ -59,6 +59,12 @@ def test_each_has_its_sentence(given, sentence, capsys):
     assert sentence in said(capsys, command(*given))
 
 
+def test_the_adapters_that_it_names_are_those_that_can_serve_a_board(capsys):
+    for words in (command(*NO_CAN), command("/dev/null", ("can0", "socketcan:can1"))):
+        text = said(capsys, words)
+        assert "slcan:/dev/ttyACM0, socketcan:can0 or socket://" in text and "virtual" not in text and "@2" not in text
+
+
 @pytest.mark.parametrize("name", ["meter", "bad_can"])
 def test_one_reason_for_several_variants_is_told_once(name, capsys):
     text = said(capsys, command("/dev/null", SLCAN, (name,)))

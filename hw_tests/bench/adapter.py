@@ -20,8 +20,7 @@ from typing import Any
 
 import can
 
-SYNTAX = ("interface:channel[@bit/s], for instance slcan:/dev/ttyACM0@250000, socketcan:can0, "
-          "socket://127.0.0.1:5001 or virtual:x")  # fmt: skip
+SYNTAX = "interface:channel[@bit/s], for instance slcan:/dev/ttyACM0, socketcan:can0 or socket://127.0.0.1:5001"
 _OVER_URL = ("socket", "rfc2217", "loop")  # pyserial's: slcan over them
 _SLEEP_TTY_s = 0.3  # an adapter that restarts when its port is opened is rare; python-can would wait 2 s for it
 _SERIAL_TIMEOUT_s = 0.001  # a look for bytes: longer would hold up a car, which speaks every 10 ms
