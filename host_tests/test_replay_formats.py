@@ -147,3 +147,9 @@ def test_the_writers_of_these_tests_are_not_read_as_each_other(tmp_path):
         for write in (candump_log, candump_text, asc, savvycan, zlg, blf)
     }
     assert len(found) == 6
+
+
+@pytest.mark.parametrize(("words", "target"), [([], "replay"), (["--plot"], "plot")])
+def test_without_a_log_it_names_the_target_that_was_called(words, target, capsys):
+    assert main(["", *words]) == 2
+    assert capsys.readouterr().err == f"{target}: which log? Name it: make {target} LOG=file.\n"

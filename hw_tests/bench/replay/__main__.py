@@ -27,6 +27,11 @@ def arguments(words: list[str] | None = None) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
+def _target(options: argparse.Namespace) -> str:
+    """Of the Makefile: how a person calls it."""
+    return "replay" if options.plot is None else "plot"
+
+
 class Session:
     """An open log whose protocol is known."""
 
@@ -46,7 +51,7 @@ def run(options: argparse.Namespace, out: Show) -> int:
     if options.view not in VIEWS:
         raise ReplayError(f"there is no view {options.view!r}; known: {', '.join(VIEWS)}.")
     if not options.log:
-        raise ReplayError("which log? Name it: make replay LOG=file.")
+        raise ReplayError(f"which log? Name it: make {_target(options)} LOG=file.")
     session = Session(options.log, options.protocol, out)
     if options.plot is not None:
         from hw_tests.bench.replay import plot
@@ -80,13 +85,13 @@ def main(words: list[str] | None = None) -> int:
     try:
         return run(options, Show())
     except ReplayError as error:
-        print(f"replay: {error}", file=sys.stderr)
+        print(f"{_target(options)}: {error}", file=sys.stderr)
         return 2
     except BrokenPipeError:
         sys.stderr.close()  # who read us has enough
         return 0
     except KeyboardInterrupt:
-        print("replay: stopped", file=sys.stderr)
+        print(f"{_target(options)}: stopped", file=sys.stderr)
         return 130
 
 
