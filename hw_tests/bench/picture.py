@@ -141,12 +141,14 @@ def _path(axis: Axes, t: Sequence[float], columns: Mapping[str, Sequence[Any]]) 
     axis.plot(t, _numbers(columns["inlet_V"]), color=SOC, lw=1.2, ls="--", label="inlet")
     axis.set_ylabel("V")
     axis.set_ylim(bottom=0)
-    axis.legend(loc="center left", ncols=2, fontsize=8, frameon=True, framealpha=0.85, edgecolor="none")
     _plain(axis)
     amperes = axis.twinx()
-    amperes.plot(t, _numbers(columns["current_A"]), color=INK, lw=0.9, alpha=0.8)
+    amperes.plot(t, _numbers(columns["current_A"]), color=INK, lw=0.9, alpha=0.8, label="current (right)")
     amperes.set_ylabel("A")
     amperes.spines["top"].set_visible(False)
+    lines = [*axis.get_lines(), *amperes.get_lines()]
+    amperes.legend(handles=lines, loc="center left", ncols=3, fontsize=8, frameon=True, framealpha=0.85,
+                   edgecolor="none")  # fmt: skip
 
 
 def _shade(axis: Axes, phases: Sequence[tuple[float, str]], end_s: float) -> None:
