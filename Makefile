@@ -58,7 +58,7 @@ car: bootstrap ## an emulated car alone on an adapter: CAN=slcan:/dev/ttyACM0 VE
 converter: bootstrap ## an emulated converter alone on an adapter: CAN=socketcan:can0 (docs/bench.md)
 	@$(RUN) -m hw_tests.bench.alone converter --can "$(CAN)" $(ARGS)
 
-bench: bootstrap ## the same against a board: PORT=/dev/ttyUSB0 CAN=slcan:/dev/ttyACM0 CAN_CONVERTER=slcan:/dev/ttyACM1 (docs/bench.md)
+bench: bootstrap ## the scenarios of make run against a board: PORT=/dev/ttyUSB0 CAN=slcan:/dev/ttyACM0 CAN_CONVERTER=slcan:/dev/ttyACM1 (docs/bench.md)
 	@$(RUN) -m hw_tests.bench.against_board $(SCENARIO) --port "$(PORT)" --can "$(CAN)" --can-converter "$(CAN_CONVERTER)" \
 		$(if $(RS485),--rs485 "$(RS485)") $(if $(VEHICLE),--vehicle $(VEHICLE)) $(if $(BROKER),--broker "$(BROKER)") $(ARGS)
 
@@ -84,7 +84,7 @@ replay: bootstrap ## read a recorded session: LOG=file PROTOCOL=gbt27930|chademo
 plot: bootstrap ## draw a recorded session: LOG=file; a PNG in build/replay/
 	@$(RUN) -m hw_tests.bench.replay "$(LOG)" --protocol "$(PROTOCOL)" --plot $(ARGS)
 
-test: bootstrap ## all tests that need no board, on CPython and on MicroPython; some 13 minutes on two processors
+test: bootstrap ## all tests that need no board, on CPython and on MicroPython; some 13 minutes on two processors; one file: ARGS=host_tests/test_docs.py
 	@$(RUN) -m host_tests $(ARGS)
 
 soak: bootstrap ## 24 hours of a station's life in virtual time: VEHICLE=chademo
