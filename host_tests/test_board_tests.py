@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 import threading
@@ -144,12 +145,23 @@ def test_wrong_words_are_explained(capsys):
     for words_, says in ((["/dev/x", "--wired", "relays", "wheels"],
                           "nothing is called wheels: WIRED takes relays, can_bus, meter, insulation (more than"),
                          (["/dev/x", "--given", "fast"], "GIVEN=fast has no value: GIVEN takes name=value"),
+                         (["/dev/x", "--given", "minutes=1", "minuten=5"], "no test knows minuten: GIVEN takes "
+                          "insulation_baud, insulation_id, meter, meter_baud, meter_id, minutes, seconds, tls (more"),
                          (["/dev/x", "--only", "99"], "there is no test '99'; there are: 01_pins_safe"),
                          ([""], "no PORT given"),
                          (["/dev/ttyNEVER"], "there is no port /dev/ttyNEVER")):  # fmt: skip
         assert main.main(words_) == 2
         said = capsys.readouterr().err
         assert said.startswith(f"board-tests: {says}") and said.count("\n") == 1
+
+
+def test_the_words_that_are_known_are_those_that_the_tests_ask_for_and_the_guide_lists():
+    asked = {name for path in ROOT.glob("hw_tests/[0-9]*.py")
+             for name in re.findall(r'(?:given|GIVEN\.get)\("(\w+)"', path.read_text())}  # fmt: skip
+    assert asked == set(main.GIVEN)
+    guide = (ROOT / "docs/bench.md").read_text()
+    listed = guide[guide.index("`GIVEN` takes") :].partition("\n\n")[0]
+    assert set(re.findall(r"`([a-z_]+)=", listed)) == asked
 
 
 class Port:

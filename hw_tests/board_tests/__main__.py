@@ -15,6 +15,7 @@ from hw_tests.desk.trouble import Trouble
 
 REPORTS = Path(__file__).resolve().parent.parent.parent / "build" / "board_tests"
 WIRED = ("relays", "can_bus", "meter", "insulation")  # words of the tests' headers
+GIVEN = ("insulation_baud", "insulation_id", "meter", "meter_baud", "meter_id", "minutes", "seconds", "tls")
 _ABOUT = """
 import sys, os
 def word(path):
@@ -50,6 +51,8 @@ def _given(word: str) -> tuple[str, str]:
     name, equals, value = word.partition("=")
     if not equals:
         raise Trouble(f"GIVEN={word} has no value: GIVEN takes name=value, minutes=60 for instance (docs/bench.md).")
+    if name.lower() not in GIVEN:
+        raise Trouble(f"no test knows {name}: GIVEN takes {', '.join(GIVEN)} (more than one in quotes).")
     return name.lower(), value
 
 
