@@ -29,8 +29,8 @@ MICROPYTHON = ROOT / "build" / "bin" / "micropython"
 REPLAYER = ROOT / "host_tests" / "board" / "replay.py"
 BOARD = ROOT / "build" / "board"
 PLAIN = (str(MICROPYTHON), "-X", "heapsize=160k")
-# On chips: the image's files, the drivers and the replay's own sources are more than a board has to hold. What a tick
-# allocates is the same.
+# On chips, or with a monitor: the image's files, the drivers and the replay's own sources are more than a board has to
+# hold. What a tick allocates is the same; the heap is measured without the replay (test_heap.py).
 ROOMY = (str(MICROPYTHON), "-X", "heapsize=256k")
 
 
@@ -214,9 +214,11 @@ def replay(path: Path, mode: str = "lock", ticks: int = 0, interpreter: tuple[st
     `mode`: "lock": the heap is locked in every other tick that is not costly, gc.mem_alloc() taken round the others;
     "count": each tick stands between the marks that host_tests/perf.py counts by, and its outputs are not compared.
     """
-    interpreter = interpreter or (ROOMY if chips_of(path).exists() else PLAIN)
+    config = path.with_suffix(".json")
+    roomy = chips_of(path).exists() or '"insulation_monitor"' in config.read_text(encoding="utf-8")
+    interpreter = interpreter or (ROOMY if roomy else PLAIN)
     done = subprocess.run(
-        [*interpreter, str(REPLAYER), str(BOARD), str(path), str(path.with_suffix(".json")), mode, str(ticks)],
+        [*interpreter, str(REPLAYER), str(BOARD), str(path), str(config), mode, str(ticks)],
         capture_output=True, text=True, timeout=900,
     )  # fmt: skip
     if done.returncode or not done.stdout.strip():
