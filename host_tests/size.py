@@ -55,6 +55,7 @@ fw.station, fw.wishes = Station(), Wishes()
 config = parse('{"mqtt_host": "192.0.2.7"}')
 view, wlan = services.View(fw.station), Network.WLAN(0)
 clock = services.clocks.Clock(lambda: 0, 2000)
+gc.collect()  # as services.build(): or the journal finds no whole piece for its records
 journal = services.Journal(view, fw.station.events, config, clock)
 config['wifi_ssid'] = 'attic'
 made, rtc = [], Rtc()
@@ -120,8 +121,9 @@ def _is_module(name):
 def told(kind, code):
     """The lines that `code` prints on MicroPython beside the image."""
     done = subprocess.run(
-        [MICROPYTHON, "-X", f"heapsize={interpreter.HEAP}", "-c", interpreter.mounted(kind) + code],
-        capture_output=True, text=True, cwd=BOARD, timeout=60, env=interpreter.environment(kind),
+        [MICROPYTHON, "-X", f"heapsize={interpreter.HEAP}", "-c",
+         (interpreter.mounted(kind) if kind == FROM_ROM else "") + code],
+        capture_output=True, text=True, cwd=BOARD, timeout=60, env={"MICROPYPATH": ".frozen:.:lib"},
     )  # fmt: skip
     if done.returncode:
         sys.exit(f"size: the image does not import: {done.stderr.strip() or done.stdout.strip()}")

@@ -125,7 +125,7 @@ class Terminal:
         image = interpreter.kind()
         self._child = subprocess.Popen(interpreter.command(image), cwd=self._folder, stdin=self._slave,
                                        stdout=self._slave, stderr=self._slave, start_new_session=True,
-                                       env={**os.environ, **interpreter.environment(image)})  # fmt: skip
+                                       env=dict(os.environ))  # fmt: skip
 
     def end(self) -> None:
         if self._child is not None:

@@ -70,7 +70,7 @@ class FirmwareProcess:
         (self._folder / "bench.json").write_text(json.dumps(where))
         self.boots += 1
         image = interpreter.kind()
-        self._processes.start("firmware", interpreter.command(image), interpreter.environment(image))
+        self._processes.start("firmware", interpreter.command(image))
 
     def poll(self) -> bool:
         """One that ended as expected is started again a moment later."""

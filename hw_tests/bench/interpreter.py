@@ -31,6 +31,13 @@ vfs.mount(vfs.VfsRom(uctypes.bytearray_at(at, size)), "/rom")
 sys.path[:] = ["/rom", "/rom/lib", ".frozen"]
 del size, libc, fd, at, ffi, os, sys, uctypes, vfs
 """
+# The names of modules lie on the heap with their path, so this one is as short as a board's, wherever the checkout is.
+_MOUNT_FILES = """
+import sys, vfs
+vfs.mount(vfs.VfsPosix({path!r}), "/board")
+sys.path[:] = ["/board", "/board/lib", ".frozen"]
+del sys, vfs
+"""
 
 
 @functools.cache
@@ -41,13 +48,8 @@ def kind() -> str:
 
 
 def mounted(image: str) -> str:
-    """What MicroPython has to run before it can import the firmware; "" from files."""
-    return _MOUNT.format(path=str(ROM)) if image == FROM_ROM else ""
-
-
-def environment(image: str) -> dict[str, str]:
-    """The environment that goes with it."""
-    return {} if image == FROM_ROM else {"MICROPYPATH": f".frozen:{BOARD}:{BOARD}/lib"}
+    """What MicroPython has to run before it can import the firmware."""
+    return _MOUNT.format(path=str(ROM)) if image == FROM_ROM else _MOUNT_FILES.format(path=str(BOARD))
 
 
 def command(image: str, heap: str = HEAP) -> list[str]:

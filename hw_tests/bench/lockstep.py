@@ -270,8 +270,7 @@ class LockstepWorld:
                  "wall_s": self._wall_s}  # fmt: skip
         (self._folder / "bench.json").write_text(json.dumps(where))
         (self._folder / "config.json").write_text(text_of({**self._station, "mqtt_port": self._broker.port}))
-        self._processes.start("firmware", interpreter.command(self._image, self._heap),
-                              interpreter.environment(self._image))  # fmt: skip
+        self._processes.start("firmware", interpreter.command(self._image, self._heap))
         self._until("the firmware to connect", self._connected)
         self._due_ms = self.around.now_ms
         self._ticks = 0
