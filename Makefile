@@ -84,7 +84,7 @@ replay: bootstrap ## read a recorded session: LOG=file PROTOCOL=gbt27930|chademo
 plot: bootstrap ## draw a recorded session: LOG=file; a PNG in build/replay/
 	@$(RUN) -m hw_tests.bench.replay "$(LOG)" --protocol "$(PROTOCOL)" --plot $(ARGS)
 
-test: bootstrap ## all tests that need no board, on CPython and on MicroPython; some 13 minutes on two processors; one file: ARGS=host_tests/test_docs.py
+test: bootstrap ## all tests that need no board, on CPython and on MicroPython; some 8 minutes on two processors; one file: ARGS=host_tests/test_docs.py
 	@$(RUN) -m host_tests $(ARGS)
 
 soak: bootstrap ## 24 hours of a station's life in virtual time: VEHICLE=chademo
