@@ -1,6 +1,7 @@
 """The loop around the tick, and which board this is: watchdog, Ctrl-C, the ends. CPython and MicroPython."""
 
 import os
+import sys
 
 import main
 from firmware.boards import bench
@@ -168,6 +169,10 @@ def test_the_hash_of_the_image_is_what_the_file_says():
 
 class _Rtc:
     def __init__(self, kept=bytes(256)):
+        self.find(kept)
+
+    def find(self, kept):
+        # What a start finds there.
         self.image = bytearray(kept)
         self.save()
 
@@ -188,66 +193,73 @@ class _Radio:
         self.WLAN = Starting
 
 
-def test_the_radio_is_looked_for_only_where_a_network_is_configured():
-    # And where MicroPython has none, as on a PC, one sentence says so.
-    import sys
-
-    from host_tests.unit import fake_network
-
-    kept = sys.modules.pop("network", None)
-    told = []
+def _with_network(module, act):
+    # act() where `network` is this, or where MicroPython has none; what was printed meanwhile.
+    kept, told = sys.modules.pop("network", None), []
     main.print = told.append
+    if module is not None:
+        sys.modules["network"] = module
     try:
-        assert main.radio(parse("{}"), _Rtc()) is None and told == []
-        assert main.radio(parse('{"wifi_ssid": "attic"}'), _Rtc()) is None
-        assert len(told) == 1 and "no `network`" in told[0]
-        sys.modules["network"] = fake_network
-        assert main.radio(parse("{}"), _Rtc()) is None
-        assert main.radio(parse('{"wifi_ssid": "attic"}'), _Rtc()).radio
+        act()
     finally:
         del main.print
         sys.modules.pop("network", None)
         if kept:
             sys.modules["network"] = kept
+    return told
+
+
+ATTIC = parse('{"wifi_ssid": "attic"}')
+
+
+def test_the_radio_is_looked_for_only_where_a_network_is_configured():
+    from host_tests.unit import fake_network
+
+    def none_is_wanted():
+        assert main.radio(parse("{}"), _Rtc()) is None
+
+    def there_is_none():
+        assert main.radio(ATTIC, _Rtc()) is None
+
+    def it_starts():
+        assert main.radio(ATTIC, _Rtc()).radio
+
+    assert _with_network(None, none_is_wanted) == _with_network(fake_network, none_is_wanted) == []
+    told = _with_network(None, there_is_none)  # as on a PC: one sentence says so
+    assert len(told) == 1 and "no `network`" in told[0]
+    assert _with_network(fake_network, it_starts) == []
 
 
 def test_a_radio_that_reset_the_station_is_left_out_of_one_start():
     # What was retained while it started is what the next start finds after the watchdog, or a crash.
-    import sys
+    rtc, seen = _Rtc(b"\x33" * 256), []
 
-    attic, rtc, seen, told = parse('{"wifi_ssid": "attic"}'), _Rtc(b"\x33" * 256), [], []
-    kept, main.print = sys.modules.pop("network", None), told.append
-    sys.modules["network"] = _Radio(lambda: seen.append(rtc.kept))
-    try:
-        assert main.radio(attic, rtc).radio and rtc.kept[44:46] == b"\x00\xff"
-        rtc = _Rtc(seen[0])
-        assert main.radio(attic, rtc) is None and len(seen) == 1 and len(told) == 1 and "did not come up" in told[0]
+    def lives():
+        assert main.radio(ATTIC, rtc).radio and rtc.kept[44:46] == b"\x00\xff"
+        rtc.find(seen[0])
+        assert main.radio(ATTIC, rtc) is None and len(seen) == 1
         assert rtc.kept[:44] == b"\x33" * 44 and rtc.kept[46:] == b"\x33" * 210
-        assert main.radio(attic, rtc).radio and len(seen) == 2
+        assert main.radio(ATTIC, rtc).radio and len(seen) == 2
         for at in (44, 45):
-            rtc = _Rtc(seen[0][:at] + b"\x00" + seen[0][at + 1 :])
-            assert main.radio(attic, rtc).radio, "a spoiled mark is none"
-    finally:
-        del main.print
-        sys.modules.pop("network", None)
-        if kept:
-            sys.modules["network"] = kept
+            rtc.find(seen[0][:at] + b"\x00" + seen[0][at + 1 :])
+            assert main.radio(ATTIC, rtc).radio, "a spoiled mark is none"
+
+    told = _with_network(_Radio(lambda: seen.append(rtc.kept)), lives)
+    assert len(told) == 1 and "did not come up" in told[0]
 
 
 def test_who_interrupts_the_radio_at_the_desk_has_it_at_the_next_start():
-    import sys
+    rtc = _Rtc()
 
     def interrupted():
         raise KeyboardInterrupt
 
-    rtc, kept = _Rtc(), sys.modules.pop("network", None)
-    sys.modules["network"] = _Radio(interrupted)
+    def starts():
+        main.radio(ATTIC, rtc)
+
     try:
-        main.radio(parse('{"wifi_ssid": "attic"}'), rtc)
-        raise RuntimeError("it went on")
+        _with_network(_Radio(interrupted), starts)
     except KeyboardInterrupt:
         assert rtc.kept[44:46] == b"\x00\xff"
-    finally:
-        sys.modules.pop("network", None)
-        if kept:
-            sys.modules["network"] = kept
+    else:
+        raise AssertionError("it went on")
